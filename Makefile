@@ -1,0 +1,68 @@
+# gdpr_ext: personal data answered for inside PostgreSQL.
+#
+# The targets in OWN prepare what they need themselves and leave the system
+# as it was; everything else is PGXS (make, make install, make installcheck).
+
+OWN = check demo psql lint bench format sanitize majors fresh soak fuzz
+
+ifneq ($(filter $(OWN),$(MAKECMDGOALS)),)
+
+ifneq ($(words $(MAKECMDGOALS)),1)
+$(error '$(firstword $(filter $(OWN),$(MAKECMDGOALS)))' stands alone: give one target at a time)
+endif
+
+.PHONY: $(OWN)
+$(OWN):
+	@test/run.sh $@
+
+else
+
+EXTENSION  = gdpr_ext
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+MODULE_big = $(EXTENSION)
+
+# One line an object, sorted: test/lint/files.sh compares the list with src/.
+OBJS = \
+	src/gdpr_ext.o
+
+PARTS      = $(sort $(wildcard sql/parts/*.sql))
+DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS   = --inputdir=test --load-extension=$(EXTENSION)
+ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+
+# Include paths reach the bitcode too; warnings reach the compiler only.
+PG_CPPFLAGS = -I$(srcdir)/src -DGDPR_EXT_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Wshadow=compatible-local \
+	-fvisibility=hidden $(if $(WERROR),-Werror)
+SHLIB_LINK  = -lcrypto
+
+EXTRA_CLEAN = $(DATA_built)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifeq ($(PGXS),)
+
+.DEFAULT_GOAL := all
+.PHONY: all install installcheck clean
+all install installcheck clean:
+	@echo "pg_config not found: install postgresql-server-dev-15 (or another major), or run 'make check'" >&2
+	@exit 1
+
+else
+
+include $(PGXS)
+
+$(DATA_built): $(PARTS) $(EXTENSION).control
+	cat $(PARTS) > $@
+
+# PGXS does not follow headers; stale structs across files crash servers.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h) $(EXTENSION).control
+
+endif
+endif

@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION gdpr_ext" to load this file. \quit

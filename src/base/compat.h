@@ -1,0 +1,40 @@
+/*
+ * compat.h
+ *	  What differs between PostgreSQL 15 and 18, in one place.
+ *
+ * Included first by every .c file of the extension.  No other file looks at
+ * PG_VERSION_NUM.
+ */
+#ifndef GDPR_COMPAT_H
+#define GDPR_COMPAT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#if PG_VERSION_NUM < 150000
+#error "gdpr_ext needs PostgreSQL 15 or newer"
+#endif
+
+/*
+ * We build with -fvisibility=hidden.  PostgreSQL 15 defines PGDLLEXPORT as
+ * empty outside Windows, which would then export nothing at all; 16 marks it
+ * visible itself.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+/* Declares a C function that SQL calls; its definition follows. */
+#define GDPR_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
+#if PG_VERSION_NUM >= 180000
+#define GDPR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "gdpr_ext", .version = GDPR_EXT_VERSION)
+#else
+#define GDPR_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif							/* GDPR_COMPAT_H */

@@ -1,0 +1,14 @@
+/*
+ * gdpr_ext.c
+ *	  Entry point of the library: a table of contents.
+ */
+#include "base/compat.h"
+
+GDPR_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+}
