@@ -23,6 +23,9 @@ MODULE_big = $(EXTENSION)
 
 # One line an object, sorted: test/lint/files.sh compares the list with src/.
 OBJS = \
+	src/base/guc.o \
+	src/base/ident.o \
+	src/base/sql.o \
 	src/gdpr_ext.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))

@@ -4,6 +4,8 @@
  */
 #include "base/compat.h"
 
+#include "base/guc.h"
+
 GDPR_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
@@ -11,4 +13,5 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	gdpr_guc_init();
 }

@@ -1,0 +1,160 @@
+/*
+ * guc.c
+ *	  Every setting of the extension, as one table.
+ *
+ * None is PGC_POSTMASTER: such a variable cannot be created once the server
+ * runs, and the library must load without shared_preload_libraries too (a
+ * restore host, pg_upgrade, a configuration line that got lost).
+ */
+#include "base/compat.h"
+
+#include "base/guc.h"
+#include "utils/guc.h"
+
+bool		gdpr_guc_allow_drop = false;
+char	   *gdpr_guc_fiscal_year_end = NULL;
+int			gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
+char	   *gdpr_guc_root_key_command = NULL;
+char	   *gdpr_guc_root_key_file = NULL;
+
+static bool check_fiscal_year_end(char **newval, void **extra, GucSource source);
+
+typedef enum SettingType
+{
+	SETTING_BOOL,
+	SETTING_ENUM,
+	SETTING_STRING,
+} SettingType;
+
+typedef struct Setting
+{
+	const char *name;
+	SettingType type;
+	GucContext	context;
+	int			flags;
+	void	   *variable;
+	const char *boot_string;	/* SETTING_STRING */
+	int			boot_number;	/* SETTING_BOOL, SETTING_ENUM */
+	const struct config_enum_entry *options;	/* SETTING_ENUM */
+	GucStringCheckHook check_string;
+	const char *short_desc;
+	const char *long_desc;
+} Setting;
+
+static const struct config_enum_entry output_options[] = {
+	{"plaintext", GDPR_OUTPUT_PLAINTEXT, false},
+	{"ciphertext", GDPR_OUTPUT_CIPHERTEXT, false},
+	{NULL, 0, false}
+};
+
+/* Alphabetical; test/lint/settings.sh compares with docs/settings.md. */
+static const Setting settings[] = {
+	{
+		.name = "gdpr.allow_drop",
+		.type = SETTING_BOOL,
+		.context = PGC_SUSET,
+		.variable = &gdpr_guc_allow_drop,
+		.boot_number = false,
+		.short_desc = "Lets DROP EXTENSION gdpr_ext destroy the ledger and the declarations.",
+		.long_desc = "Encrypted columns are never dropped by it: decrypt them first.",
+	},
+	{
+		.name = "gdpr.fiscal_year_end",
+		.type = SETTING_STRING,
+		.context = PGC_SUSET,
+		.variable = &gdpr_guc_fiscal_year_end,
+		.boot_string = "12-31",
+		.check_string = check_fiscal_year_end,
+		.short_desc = "The last day of the controller's financial year, as MM-DD.",
+		.long_desc = "Counts for links that are kept from the end of the financial year.",
+	},
+	{
+		.name = "gdpr.output",
+		.type = SETTING_ENUM,
+		.context = PGC_USERSET,
+		.variable = &gdpr_guc_output,
+		.boot_number = GDPR_OUTPUT_PLAINTEXT,
+		.options = output_options,
+		.short_desc = "What a role that may read an encrypted column sees in results.",
+		.long_desc = "Roles without the read privilege see ciphertext in any case.",
+	},
+	{
+		.name = "gdpr.root_key_command",
+		.type = SETTING_STRING,
+		.context = PGC_SIGHUP,
+		.flags = GUC_SUPERUSER_ONLY,
+		.variable = &gdpr_guc_root_key_command,
+		.boot_string = "",
+		.short_desc = "Shell command whose output is the root keys; read when the server starts.",
+		.long_desc = "Give this or gdpr.root_key_file, not both.",
+	},
+	{
+		.name = "gdpr.root_key_file",
+		.type = SETTING_STRING,
+		.context = PGC_SIGHUP,
+		.flags = GUC_SUPERUSER_ONLY,
+		.variable = &gdpr_guc_root_key_file,
+		.boot_string = "",
+		.short_desc = "File that holds the root keys; read when the server starts.",
+		.long_desc = "Lines of \"<id> <64 hex digits>\", the first is primary; outside the data directory, readable by the server's user alone.",
+	},
+};
+
+/* Accepts MM-DD of a day that every year has. */
+static bool
+check_fiscal_year_end(char **newval, void **extra, GucSource source)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	const char *s = *newval;
+	int			month;
+	int			day;
+
+	if (strlen(s) != 5 || s[2] != '-' ||
+		strspn(s, "0123456789") != 2 || strspn(s + 3, "0123456789") != 2)
+	{
+		GUC_check_errdetail("The value must have the form MM-DD.");
+		return false;
+	}
+	month = (s[0] - '0') * 10 + (s[1] - '0');
+	day = (s[3] - '0') * 10 + (s[4] - '0');
+	if (month < 1 || month > 12 || day < 1 || day > days[month - 1])
+	{
+		GUC_check_errdetail("The value must be a day that every year has.");
+		return false;
+	}
+	return true;
+}
+
+static void
+define_setting(const Setting *s)
+{
+	switch (s->type)
+	{
+		case SETTING_BOOL:
+			DefineCustomBoolVariable(s->name, s->short_desc, s->long_desc,
+									 (bool *) s->variable, s->boot_number != 0,
+									 s->context, s->flags, NULL, NULL, NULL);
+			break;
+		case SETTING_ENUM:
+			DefineCustomEnumVariable(s->name, s->short_desc, s->long_desc,
+									 (int *) s->variable, s->boot_number,
+									 s->options, s->context, s->flags,
+									 NULL, NULL, NULL);
+			break;
+		case SETTING_STRING:
+			DefineCustomStringVariable(s->name, s->short_desc, s->long_desc,
+									   (char **) s->variable, s->boot_string,
+									   s->context, s->flags,
+									   s->check_string, NULL, NULL);
+			break;
+	}
+}
+
+/* Defines all settings and reserves the prefix; called by _PG_init. */
+void
+gdpr_guc_init(void)
+{
+	for (int i = 0; i < lengthof(settings); i++)
+		define_setting(&settings[i]);
+	MarkGUCPrefixReserved("gdpr");
+}

@@ -1,0 +1,22 @@
+/*
+ * guc.h
+ *	  The extension's settings.  docs/settings.md explains each to users.
+ */
+#ifndef GDPR_GUC_H
+#define GDPR_GUC_H
+
+typedef enum GdprOutput
+{
+	GDPR_OUTPUT_PLAINTEXT,
+	GDPR_OUTPUT_CIPHERTEXT,
+} GdprOutput;
+
+extern bool gdpr_guc_allow_drop;
+extern char *gdpr_guc_fiscal_year_end;
+extern int	gdpr_guc_output;
+extern char *gdpr_guc_root_key_command;
+extern char *gdpr_guc_root_key_file;
+
+extern void gdpr_guc_init(void);
+
+#endif							/* GDPR_GUC_H */

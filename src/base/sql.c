@@ -1,0 +1,108 @@
+/*
+ * sql.c
+ *	  The few SPI idioms that the extension uses.
+ *
+ * Two scopes keep two kinds of rights apart: our own tables are touched as
+ * their owner under a pinned search_path, users' tables always as the caller.
+ * An error needs no clean-up here: aborting the (sub)transaction restores
+ * user, settings and SPI.
+ */
+#include "base/compat.h"
+
+#include "base/sql.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+
+Oid
+gdpr_sql_schema(void)
+{
+	return get_namespace_oid("gdpr", true);
+}
+
+static Oid
+schema_owner(void)
+{
+	Oid			schema = gdpr_sql_schema();
+	HeapTuple	tuple = NULL;
+	Oid			owner;
+
+	if (OidIsValid(schema))
+		tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"gdpr_ext\" is not created in this database"),
+				 errhint("Run CREATE EXTENSION gdpr_ext.")));
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+begin_scope(GdprSqlScope *scope)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
+	scope->nestlevel = NewGUCNestLevel();
+	set_local("row_security", "off");
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+static void
+end_scope(GdprSqlScope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(true, scope->nestlevel);
+	SetUserIdAndSecContext(scope->userid, scope->sec_context);
+}
+
+void
+gdpr_sql_begin_own(GdprSqlScope *scope)
+{
+	Oid			owner = schema_owner();
+
+	begin_scope(scope);
+	set_local("search_path", "pg_catalog, pg_temp");
+	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+gdpr_sql_end_own(GdprSqlScope *scope)
+{
+	end_scope(scope);
+}
+
+void
+gdpr_sql_begin_caller(GdprSqlScope *scope)
+{
+	begin_scope(scope);
+}
+
+void
+gdpr_sql_end_caller(GdprSqlScope *scope)
+{
+	end_scope(scope);
+}
+
+uint64
+gdpr_sql_run(const char *sql, int nargs, Oid *argtypes, Datum *values,
+			 const char *nulls, bool read_only, int expected)
+{
+	int			rc = SPI_execute_with_args(sql, nargs, argtypes, values,
+										   nulls, read_only, 0);
+
+	if (rc != expected)
+		elog(ERROR, "SPI returned %d where %d was expected", rc, expected);
+	return SPI_processed;
+}

@@ -1,0 +1,43 @@
+/*
+ * sql.h
+ *	  The few SPI idioms that the extension uses.
+ */
+#ifndef GDPR_SQL_H
+#define GDPR_SQL_H
+
+#include "executor/spi.h"
+
+/*
+ * A scope in which our own tables are read and written: current user is the
+ * owner of schema gdpr, search_path is pg_catalog alone, row security is off.
+ * Never run a statement on a user's table inside one.
+ */
+typedef struct GdprSqlScope
+{
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;
+} GdprSqlScope;
+
+/* Opens the scope and connects SPI; 55000 when the extension is not there. */
+extern void gdpr_sql_begin_own(GdprSqlScope *scope);
+extern void gdpr_sql_end_own(GdprSqlScope *scope);
+
+/*
+ * A scope for statements on users' tables: the caller's own rights and
+ * search_path (the tables' triggers may depend on it, so our statement text
+ * qualifies every name and operator itself), row_security off so that
+ * PostgreSQL raises an error instead of filtering silently.  Connects SPI.
+ */
+extern void gdpr_sql_begin_caller(GdprSqlScope *scope);
+extern void gdpr_sql_end_caller(GdprSqlScope *scope);
+
+/* Runs one statement; checks SPI's result code.  Returns rows processed. */
+extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
+						   Datum *values, const char *nulls,
+						   bool read_only, int expected);
+
+/* OID of schema gdpr, InvalidOid when the extension is not created here. */
+extern Oid	gdpr_sql_schema(void);
+
+#endif							/* GDPR_SQL_H */
