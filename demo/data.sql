@@ -144,7 +144,7 @@ FROM shop.customer c
 JOIN pool p USING (country)
 CROSS JOIN generate_series(1, 3) k
 CROSS JOIN LATERAL (SELECT shop.roll(c.id * 3 + k, 23, 5) AS town) t
-WHERE k <= shop.roll(c.id, 24, 3)
+WHERE k <= shop.roll(c.id, 25, 3)
 ORDER BY 1;
 
 UPDATE shop.customer SET default_address_id = 3 * id - 2;
@@ -173,7 +173,7 @@ SELECT 4 * c.id - 4 + k, c.id,
 	CASE WHEN shop.roll(c.id * 4 + k, 56, 6) = 1
 		THEN 'Leave with the neighbour if ' || c.first_name || ' is out.' END
 FROM shop.customer c
-CROSS JOIN LATERAL (SELECT shop.roll(c.id, 24, 3) AS addresses) a
+CROSS JOIN LATERAL (SELECT shop.roll(c.id, 25, 3) AS addresses) a
 CROSS JOIN generate_series(1, 4) k
 WHERE k <= shop.roll(c.id, 57, 5) - 1
 ORDER BY 1;
@@ -224,16 +224,19 @@ SELECT id, email, created_on + time '12:00',
 	('{checkout,"front page","club evening"}'::text[])[shop.roll(id, 92, 3)]
 FROM shop.customer WHERE shop.roll(id, 93, 2) = 1;
 
+-- Three to six visits, and somebody's k-th visit is in year 2023 + k % 3: all
+-- partitions have rows of everybody.
 INSERT INTO shop.visit
-SELECT c.id, timestamp '2023-01-02 06:00' + shop.roll(c.id * 6 + k, 101, 1090) * interval '1 day'
-		+ shop.roll(c.id * 6 + k, 102, 1000) * interval '1 minute',
-	('{/,/search,/cart,/checkout,/account}'::text[])[shop.roll(c.id * 6 + k, 103, 5)],
-	(('{192.0.2.,198.51.100.,203.0.113.}'::text[])[shop.roll(c.id, 104, 3)]
-		|| shop.roll(c.id, 105, 254))::inet
+SELECT c.id,
+	make_timestamp(2023 + k % 3, shop.roll(c.id * 6 + k, 101, 12), shop.roll(c.id * 6 + k, 102, 28),
+				   5 + shop.roll(c.id * 6 + k, 103, 18), shop.roll(c.id * 6 + k, 104, 59), 0),
+	('{/,/search,/cart,/checkout,/account}'::text[])[shop.roll(c.id * 6 + k, 105, 5)],
+	(('{192.0.2.,198.51.100.,203.0.113.}'::text[])[shop.roll(c.id, 106, 3)]
+		|| shop.roll(c.id, 107, 254))::inet
 FROM shop.customer c
 CROSS JOIN generate_series(1, 6) k
-WHERE k <= shop.roll(c.id, 106, 6)
-ORDER BY c.id;
+WHERE k <= 2 + shop.roll(c.id, 108, 4)
+ORDER BY c.id, k;
 
 DROP FUNCTION shop.no_id(date, integer), shop.fi_id(date, integer),
 	shop.roll(bigint, integer, integer), shop.mix(bigint);
