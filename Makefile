@@ -32,19 +32,23 @@ PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 
-REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS        := $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=test --load-extension=$(EXTENSION)
-ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION      := $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+
+# The server that "make installcheck" meets has to preload the library.
+REGRESS_PREP   = installcheck-server
 
 # Include paths reach the bitcode too; warnings reach the compiler only.
 PG_CPPFLAGS = -I$(srcdir)/src -DGDPR_EXT_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
-	-Wno-missing-field-initializers -Wshadow=compatible-local \
+	-Wno-missing-field-initializers -Wdeclaration-after-statement \
+	-Wshadow=compatible-local \
 	-fvisibility=hidden $(if $(WERROR),-Werror)
 SHLIB_LINK  = -lcrypto
 
-EXTRA_CLEAN = $(DATA_built)
+EXTRA_CLEAN = $(DATA_built) $(pg_regress_clean_files) build
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -60,6 +64,10 @@ all install installcheck clean:
 else
 
 include $(PGXS)
+
+.PHONY: installcheck-server
+installcheck-server:
+	@test/installcheck.sh '$(bindir)'
 
 $(DATA_built): $(PARTS) $(EXTENSION).control
 	cat $(PARTS) > $@

@@ -1,0 +1,20 @@
+#!/bin/sh
+# The SQLSTATEs of src/base/errors.h are the PD rows of docs/errors.md.
+set -u
+t=$(mktemp -d) || exit 1
+trap 'rm -rf "$t"' EXIT
+grep -oE "MAKE_SQLSTATE *\([^)]*\)" src/base/errors.h | grep -oE "'.'" | tr -d "'\n" |
+	fold -w5 >"$t/lines"
+echo >>"$t/lines"
+grep -E '^PD' "$t/lines" | LC_ALL=C sort >"$t/code"
+[ -s "$t/code" ] || { echo "src/base/errors.h: no SQLSTATE found"; exit 1; }
+grep -oE '^\| *`PD[0-9A-Z]{3}`' docs/errors.md | grep -oE 'PD[0-9A-Z]{3}' | LC_ALL=C sort >"$t/docs"
+if ! cmp -s "$t/code" "$t/docs"; then
+	echo "SQLSTATEs of src/base/errors.h (<) and rows of docs/errors.md (>) differ:"
+	diff "$t/code" "$t/docs"
+	exit 1
+fi
+if grep -rnE 'MAKE_SQLSTATE' src --include='*.[ch]' | grep -v '^src/base/errors\.h:'; then
+	echo "SQLSTATEs are made in src/base/errors.h only"
+	exit 1
+fi
