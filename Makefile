@@ -26,6 +26,8 @@ OBJS = \
 	src/base/guc.o \
 	src/base/ident.o \
 	src/base/sql.o \
+	src/enctype/enctype.o \
+	src/enctype/output.o \
 	src/gdpr_ext.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))

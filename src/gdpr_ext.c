@@ -5,6 +5,7 @@
 #include "base/compat.h"
 
 #include "base/guc.h"
+#include "enctype/enctype.h"
 
 GDPR_MODULE_MAGIC;
 
@@ -14,4 +15,5 @@ void
 _PG_init(void)
 {
 	gdpr_guc_init();
+	gdpr_enctype_init();
 }
