@@ -38,19 +38,29 @@ typedef enum GdprKeepFrom
 	GDPR_KEEP_FISCAL_YEAR_END,
 } GdprKeepFrom;
 
-/* A declared personal column. */
+/*
+ * A declared personal column.  It holds for the relation it was declared on
+ * and everything below that (partitions, inheritance children); numbers may
+ * differ below, names do not.
+ */
 typedef struct GdprColumn
 {
-	AttrNumber	attnum;
+	Oid			relid;			/* declared on */
+	AttrNumber	attnum;			/* there */
 	char	   *name;
 	char	   *category;
 	char	   *mask;			/* as declared, NULL without one */
 	bool		keep;			/* on_forget => 'keep' */
+	char	   *ground;
 	char	   *label;
 	char	   *origin;			/* provided, observed, derived or NULL */
 } GdprColumn;
 
-/* A relation of the map: the topmost partitioned or inheritance parent. */
+/*
+ * A relation of the map, always the topmost partitioned or inheritance
+ * parent, also where links are stated on single partitions.  Leaves of
+ * different relations are disjoint.
+ */
 typedef struct GdprRelation
 {
 	Oid			relid;
@@ -60,18 +70,29 @@ typedef struct GdprRelation
 	List	   *leaves;			/* physical relations, as OIDs */
 	int			nprimary;		/* primary or other not-null unique key */
 	AttrNumber *primary;
-	List	   *columns;		/* GdprColumn, by attnum */
+	List	   *columns;		/* GdprColumn, by relation and attnum */
 	List	   *down;			/* GdprLink whose parent this is, to walk */
 	List	   *up;				/* GdprLink "owns" whose child this is */
+	char	   *warning;		/* about the relation as a whole, or NULL */
 } GdprRelation;
+
+/*
+ * The alias under which a link's predicate names the columns of its child;
+ * the predicate is one expression, qualified for search_path pg_catalog.
+ */
+#define GDPR_GRAPH_CHILD_ALIAS "c"
 
 typedef struct GdprLink
 {
 	GdprRelation *child;
 	GdprRelation *parent;
+	Oid			child_relid;	/* stated on: the child or some partition */
+	Oid			parent_relid;	/* stated on, likewise */
+	bool		parent_only;	/* a foreign key to an inheritance parent sees
+								 * ONLY its own rows */
 	int			ncolumns;
-	AttrNumber *child_columns;	/* in the topmost child */
-	AttrNumber *parent_columns; /* in the topmost parent */
+	AttrNumber *child_columns;	/* in child_relid */
+	AttrNumber *parent_columns; /* in parent_relid */
 	Oid		   *operators;		/* parent_column = child_column */
 	Oid			constraint;		/* InvalidOid: no foreign key states it */
 	char		on_delete;		/* confdeltype of the foreign key, or 0 */
@@ -79,8 +100,9 @@ typedef struct GdprLink
 	GdprBelongs belongs;
 	GdprAction	on_forget;
 	bool		export_rows;	/* on_export full, not skip */
-	bool		decided;		/* by a person: declared, or approved */
-	bool		declared;		/* origin: a declaration, not a foreign key */
+	bool		decided;		/* by a person: declared, or approved so */
+	bool		declared;		/* a declaration stands for this link */
+	bool		is_new;			/* not in the map that was approved last */
 	char	   *predicate;		/* SQL over the child, NULL without one */
 	char	   *reason;			/* why the proposal is what it is */
 	/* keep */
@@ -88,7 +110,7 @@ typedef struct GdprLink
 	char	   *law;
 	char	   *keep;			/* interval as text */
 	GdprKeepFrom keep_from;
-	AttrNumber	keep_since;		/* date column of the child, 0: parent's */
+	AttrNumber	keep_since;		/* date column in child_relid, 0: parent's */
 	/* facts for the reader */
 	char	   *index;			/* serves the child columns; NULL: none */
 	char	   *warning;
@@ -101,7 +123,8 @@ typedef struct GdprMap
 	int			nkeys;
 	AttrNumber *keys;			/* key columns in the root */
 	List	   *relations;		/* GdprRelation, by depth then label */
-	List	   *links;			/* GdprLink, deterministic order */
+	List	   *links;			/* GdprLink, deterministic order; those with
+								 * belongs "none" are here only, to be shown */
 	bool		approved;		/* a person approved exactly this map */
 	char	   *hash;			/* 64 hex digits over all that matters */
 } GdprMap;
@@ -114,10 +137,12 @@ typedef struct GdprMap
 extern GdprMap *gdpr_graph_load(const char *kind);
 
 /*
- * The kind that a caller meant: the one named, else the only one declared,
- * else NULL is returned and the caller tries each (gdpr_graph_kinds).
+ * All kinds, as char *, by name.  A caller who was given no kind tries each.
  */
-extern List *gdpr_graph_kinds(void);	/* of char *, by name */
+extern List *gdpr_graph_kinds(void);
+
+/* The relation that a physical table belongs to, NULL when outside the map. */
+extern GdprRelation *gdpr_graph_relation(const GdprMap *map, Oid leaf);
 
 extern const char *gdpr_graph_belongs_name(GdprBelongs belongs);
 extern const char *gdpr_graph_action_name(GdprAction action);
