@@ -94,6 +94,7 @@ psql-server)
 	for v in PGHOST PGPORT PGUSER PGDATABASE; do
 		echo "$v='${!v}'"
 	done >"$WORK/server.env"
+	echo "PostgreSQL $GDPR_PG is up at $PGHOST until psql ends"
 	;;
 bench)
 	build_quietly || exit 1

@@ -27,4 +27,4 @@ ls sql/parts/*.sql sql/gdpr_ext--*--*.sql 2>/dev/null | LC_ALL=C sort | xargs pe
 			}
 		}
 	}
-	exit $failed' --
+	exit $failed' -- || exit 1

@@ -47,4 +47,4 @@ find src -name '*.[ch]' | LC_ALL=C sort | xargs awk '
 		if (rank[there] >= rank[here])
 			bad(here " (rank " rank[here] ") includes " inc " (rank " rank[there] ")")
 	}
-	END { exit failed }'
+	END { exit failed }' || exit 1

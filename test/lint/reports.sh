@@ -51,4 +51,4 @@ find src -name '*.[ch]' | LC_ALL=C sort | xargs perl -e '
 			}
 		}
 	}
-	exit $failed' --
+	exit $failed' -- || exit 1

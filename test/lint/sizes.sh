@@ -13,4 +13,4 @@ find src -name '*.c' | LC_ALL=C sort | xargs awk '
 			bad(FILENAME ":" start ": " name " has " FNR - start - 1 " lines (at most 120)")
 		start = 0
 	}
-	END { whole(); exit failed }'
+	END { whole(); exit failed }' || exit 1
