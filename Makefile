@@ -26,9 +26,21 @@ OBJS = \
 	src/base/guc.o \
 	src/base/ident.o \
 	src/base/sql.o \
+	src/crypto/aead.o \
+	src/crypto/context.o \
+	src/crypto/inflight.o \
+	src/crypto/keyring.o \
+	src/crypto/keyring_load.o \
+	src/crypto/nonce.o \
+	src/crypto/provider_command.o \
+	src/crypto/provider_file.o \
+	src/crypto/random.o \
+	src/crypto/root.o \
+	src/crypto/tag.o \
 	src/enctype/enctype.o \
 	src/enctype/output.o \
-	src/gdpr_ext.o
+	src/gdpr_ext.o \
+	src/hooks.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)

@@ -5,7 +5,9 @@
 #include "base/compat.h"
 
 #include "base/guc.h"
+#include "crypto/keyring.h"
 #include "enctype/enctype.h"
+#include "hooks.h"
 
 GDPR_MODULE_MAGIC;
 
@@ -14,6 +16,11 @@ extern PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	/* Settings first: everything else may look at them. */
 	gdpr_guc_init();
+
+	gdpr_keyring_init();
 	gdpr_enctype_init();
+
+	gdpr_hooks_init();
 }

@@ -37,4 +37,11 @@
 #define GDPR_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* This process's local transaction id; needs storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define GDPR_MY_LXID (MyProc->vxid.lxid)
+#else
+#define GDPR_MY_LXID (MyProc->lxid)
+#endif
+
 #endif							/* GDPR_COMPAT_H */

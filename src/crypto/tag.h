@@ -19,4 +19,8 @@ extern void gdpr_tag_free(GdprTagKey *key);
 extern void gdpr_tag_compute(GdprTagKey *key, uint8 separator,
 							 const uint8 *data, size_t length, uint8 *out);
 
+/* The whole HMAC-SHA256, GDPR_KEY_LEN bytes, under a key of any length. */
+extern void gdpr_tag_derive(const uint8 *key, size_t key_length,
+							const uint8 *data, size_t length, uint8 *out);
+
 #endif							/* GDPR_TAG_H */

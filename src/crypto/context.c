@@ -1,0 +1,484 @@
+/*
+ * context.c
+ *	  The SQL functions that make contexts and say who may use them.
+ *
+ * They write our own tables as their owner; who may call them is a matter of
+ * EXECUTE, which is nobody's until granted.
+ */
+#include "base/compat.h"
+
+#include <openssl/crypto.h>
+
+#include "access/xact.h"
+#include "base/errors.h"
+#include "base/sql.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "crypto/keyring_internal.h"
+#include "crypto/random.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+
+static const char *const privileges[] = {"read", "search", "write"};
+
+/* ---- what makes a name and an option acceptable ---- */
+
+static void
+check_context_name(const char *name)
+{
+	if (name[0] == '\0' || strspn(name, "0123456789") == strlen(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a context's name must not be empty or consist of digits only"),
+				 errhint("A number in a type modifier is a context's hash.")));
+	if (strcmp(name, GDPR_CONTEXT_RESERVED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("context name \"%s\" is reserved", name),
+				 errdetail("The extension keeps its own secrets there.")));
+}
+
+static void
+check_privilege(const char *privilege)
+{
+	for (int i = 0; i < lengthof(privileges); i++)
+	{
+		if (strcmp(privileges[i], privilege) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown privilege on a context"),
+			 errhint("The privileges are \"read\", \"search\" and \"write\".")));
+}
+
+static void
+bad_option(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid options of gdpr.create_context: %s", problem),
+			 errhint("The only option is \"tag_domain\", a name.")));
+}
+
+/* The option tag_domain; NULL when it is not given. */
+static char *
+parse_options(Jsonb *options)
+{
+	JsonbIterator *it = JsonbIteratorInit(&options->root);
+	JsonbValue	v;
+	char	   *domain = NULL;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		bad_option("not an object");
+	if (JB_ROOT_COUNT(options) == 0)
+		return NULL;
+	(void) JsonbIteratorNext(&it, &v, true);
+	while (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
+	{
+		if (v.val.string.len != strlen("tag_domain") ||
+			strncmp(v.val.string.val, "tag_domain", v.val.string.len) != 0)
+			bad_option("unknown key");
+		(void) JsonbIteratorNext(&it, &v, true);
+		if (v.type != jbvString || v.val.string.len == 0 ||
+			v.val.string.len >= NAMEDATALEN)
+			bad_option("the tag domain is not a name");
+		domain = pnstrdup(v.val.string.val, v.val.string.len);
+	}
+	if (domain != NULL && strcmp(domain, GDPR_CONTEXT_RESERVED) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("tag domain \"%s\" is reserved", GDPR_CONTEXT_RESERVED)));
+	return domain;
+}
+
+/* ---- rows ---- */
+
+/* A new random key, wrapped by the primary root key, as a bytea. */
+static Datum
+make_wrapped_key(const char *kind, const char *name, uint16 version)
+{
+	bytea	   *wrapped = palloc(VARHDRSZ + GDPR_WRAPPED_LEN);
+	uint8		key[GDPR_KEY_LEN];
+
+	SET_VARSIZE(wrapped, VARHDRSZ + GDPR_WRAPPED_LEN);
+	gdpr_random_key(key, sizeof(key));
+	PG_TRY();
+	{
+		gdpr_root_wrap(kind, name, version, key, (uint8 *) VARDATA(wrapped));
+	}
+	PG_FINALLY();
+	{
+		OPENSSL_cleanse(key, sizeof(key));
+	}
+	PG_END_TRY();
+	return PointerGetDatum(wrapped);
+}
+
+static void
+insert_key(const char *sql, const char *kind, const char *name)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID};
+	Datum		values[3];
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = CStringGetTextDatum(gdpr_root_id(0));
+	values[2] = make_wrapped_key(kind, name, 1);
+	(void) gdpr_sql_run(sql, 3, types, values, NULL, false, SPI_OK_INSERT);
+}
+
+static void
+insert_context(const char *name, const char *domain, bool new_domain)
+{
+	Oid			types[] = {TEXTOID, INT4OID, TEXTOID};
+	Datum		values[3];
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = Int32GetDatum((int32) gdpr_keyring_hash(name));
+	values[2] = CStringGetTextDatum(domain);
+	(void) gdpr_sql_run("INSERT INTO gdpr.context (name, hash, tag_domain)"
+						" VALUES ($1::name, $2, $3::name)",
+						3, types, values, NULL, false, SPI_OK_INSERT);
+	insert_key("INSERT INTO gdpr.context_key (context, version, status, root_id, wrapped)"
+			   " VALUES ($1::name, 1, 'primary', $2, $3)",
+			   GDPR_KIND_CONTEXT, name);
+	if (new_domain)
+		insert_key("INSERT INTO gdpr.tag_key (tag_domain, generation, status, root_id, wrapped)"
+				   " VALUES ($1::name, 1, 'primary', $2, $3)",
+				   GDPR_KIND_TAG, domain);
+}
+
+static void
+insert_grant(const char *context, const char *role, const char *privilege)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+
+	values[0] = CStringGetTextDatum(context);
+	values[1] = CStringGetTextDatum(role);
+	values[2] = CStringGetTextDatum(privilege);
+	(void) gdpr_sql_run("INSERT INTO gdpr.context_grant (context, role, privilege)"
+						" VALUES ($1::name, $2::name, $3) ON CONFLICT DO NOTHING",
+						3, types, values, NULL, false, SPI_OK_INSERT);
+}
+
+/* One context is made at a time; what another made before is seen then. */
+static void
+lock_contexts(void)
+{
+	(void) gdpr_sql_run("LOCK TABLE gdpr.context IN SHARE ROW EXCLUSIVE MODE",
+						0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+}
+
+static void
+require_keys(void)
+{
+	gdpr_keyring_require_preload();
+	if (!gdpr_keyring_has_root())
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("the server has no root key"),
+				 errhint("Set gdpr.root_key_file or gdpr.root_key_command and restart the server.")));
+}
+
+static void
+refuse_duplicate(const char *name, const char *domain)
+{
+	const GdprContext *other = gdpr_keyring_context(gdpr_keyring_hash(name));
+
+	if (other != NULL && strcmp(NameStr(other->name), name) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("context \"%s\" already exists", name)));
+	if (other != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("context \"%s\" has the same hash as context \"%s\"",
+						name, NameStr(other->name)),
+				 errhint("Choose another name.")));
+	if (domain == NULL && gdpr_keyring_has_domain(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("tag domain \"%s\" already exists", name),
+				 errhint("Values of this context would equal those of the domain's other contexts; to join it, give the option \"tag_domain\".")));
+}
+
+const GdprContext *
+gdpr_keyring_reserved(void)
+{
+	const GdprContext *context = gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED);
+	GdprSqlScope scope;
+
+	if (context != NULL)
+		return context;
+	require_keys();
+	gdpr_sql_begin_own(&scope);
+	lock_contexts();
+	if (gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED) == NULL)
+	{
+		insert_context(GDPR_CONTEXT_RESERVED, GDPR_CONTEXT_RESERVED, true);
+		CommandCounterIncrement();
+	}
+	gdpr_sql_end_own(&scope);
+	context = gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED);
+	if (context == NULL)
+		elog(ERROR, "the reserved context is not visible");
+	return context;
+}
+
+/* ---- functions ---- */
+
+static void
+refuse_null(FunctionCallInfo fcinfo, int first, int last)
+{
+	for (int i = first; i <= last; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument %d must not be null", i + 1)));
+	}
+}
+
+/* Elements of a name[]; 42704 for one that is no role. */
+static char **
+role_names(ArrayType *array, int *count)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	char	  **names;
+
+	deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &elements, &nulls, count);
+	names = palloc(sizeof(char *) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a reader must not be null")));
+		names[i] = NameStr(*DatumGetName(elements[i]));
+		(void) get_role_oid(names[i], false);
+	}
+	return names;
+}
+
+GDPR_FUNCTION(gdpr_context_create);
+Datum
+gdpr_context_create(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	char	   *domain;
+	char	  **readers;
+	int			count;
+	GdprSqlScope scope;
+
+	refuse_null(fcinfo, 0, 2);
+	name = NameStr(*PG_GETARG_NAME(0));
+	check_context_name(name);
+	readers = role_names(PG_GETARG_ARRAYTYPE_P(1), &count);
+	domain = parse_options(PG_GETARG_JSONB_P(2));
+	require_keys();
+
+	gdpr_sql_begin_own(&scope);
+	lock_contexts();
+	refuse_duplicate(name, domain);
+	if (domain == NULL)
+		domain = name;
+	insert_context(name, domain, !gdpr_keyring_has_domain(domain));
+	for (int i = 0; i < count; i++)
+		insert_grant(name, readers[i], "read");
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_VOID();
+}
+
+static void
+require_context(const char *name)
+{
+	if (strcmp(name, GDPR_CONTEXT_RESERVED) == 0)
+		check_context_name(name);
+	if (gdpr_keyring_context_by_name(name) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("context \"%s\" does not exist", name)));
+}
+
+GDPR_FUNCTION(gdpr_context_grant);
+Datum
+gdpr_context_grant(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	char	   *role;
+	char	   *privilege;
+	GdprSqlScope scope;
+
+	refuse_null(fcinfo, 0, 2);
+	name = NameStr(*PG_GETARG_NAME(0));
+	role = NameStr(*PG_GETARG_NAME(1));
+	privilege = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	check_privilege(privilege);
+	(void) get_role_oid(role, false);
+	gdpr_sql_begin_own(&scope);
+	require_context(name);
+	insert_grant(name, role, privilege);
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_VOID();
+}
+
+GDPR_FUNCTION(gdpr_context_revoke);
+Datum
+gdpr_context_revoke(PG_FUNCTION_ARGS)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	char		nulls[] = "   ";
+	char	   *name;
+	GdprSqlScope scope;
+
+	refuse_null(fcinfo, 0, 1);
+	name = NameStr(*PG_GETARG_NAME(0));
+	values[0] = CStringGetTextDatum(name);
+	values[1] = CStringGetTextDatum(NameStr(*PG_GETARG_NAME(1)));
+	values[2] = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	if (PG_ARGISNULL(2))
+		nulls[2] = 'n';
+	else
+		check_privilege(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	gdpr_sql_begin_own(&scope);
+	require_context(name);
+	/* The role need not exist any more. */
+	(void) gdpr_sql_run("DELETE FROM gdpr.context_grant"
+						" WHERE context = $1::name AND role = $2::name"
+						" AND ($3 IS NULL OR privilege = $3)",
+						3, types, values, nulls, false, SPI_OK_DELETE);
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_VOID();
+}
+
+GDPR_FUNCTION(gdpr_context_key_fingerprint);
+Datum
+gdpr_context_key_fingerprint(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	gdpr_keyring_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < gdpr_root_count(); i++)
+	{
+		uint8		print[GDPR_ROOT_FINGERPRINT_LEN];
+		char		hex[2 * GDPR_ROOT_FINGERPRINT_LEN + 1] = {0};
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		gdpr_root_fingerprint(i, print);
+		(void) hex_encode((const char *) print, sizeof(print), hex);
+		values[0] = CStringGetTextDatum(gdpr_root_id(i));
+		values[1] = CStringGetTextDatum(hex);
+		values[2] = BoolGetDatum(i == 0);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+GDPR_FUNCTION(gdpr_context_require_preload);
+Datum
+gdpr_context_require_preload(PG_FUNCTION_ARGS)
+{
+	gdpr_keyring_require_preload();
+	PG_RETURN_VOID();
+}
+
+/* ---- triggers of the tables ---- */
+
+static void
+require_trigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+}
+
+/* Makes every process read the tables again. */
+GDPR_FUNCTION(gdpr_context_changed);
+Datum
+gdpr_context_changed(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+
+	require_trigger(fcinfo);
+	relid = get_relname_relid(GDPR_TABLE_CONTEXT, gdpr_sql_schema());
+	if (OidIsValid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+	return PointerGetDatum(NULL);
+}
+
+/* The sequence goes when the extension goes, and is dumped like any other. */
+static void
+adopt_sequence(const char *name)
+{
+	ObjectAddress sequence;
+	ObjectAddress extension;
+	Oid			relid = get_relname_relid(name, gdpr_sql_schema());
+
+	ObjectAddressSet(sequence, RelationRelationId, relid);
+	ObjectAddressSet(extension, ExtensionRelationId,
+					 get_extension_oid("gdpr_ext", false));
+	if (getAutoExtensionsOfObject(RelationRelationId, relid) == NIL)
+		recordDependencyOn(&sequence, &extension, DEPENDENCY_AUTO_EXTENSION);
+}
+
+static void
+make_sequence(const char *context, uint16 version)
+{
+	char		name[NAMEDATALEN];
+
+	snprintf(name, sizeof(name), GDPR_NONCE_SEQUENCE,
+			 gdpr_keyring_hash(context), version);
+	if (!OidIsValid(get_relname_relid(name, gdpr_sql_schema())))
+		(void) gdpr_sql_run(psprintf("CREATE SEQUENCE gdpr.%s AS bigint INCREMENT 256"
+									 " MINVALUE 0 MAXVALUE 4294967040 START 0",
+									 quote_identifier(name)),
+							0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+	adopt_sequence(name);
+}
+
+/*
+ * After rows of gdpr.context_key came, from create_context or from a restore:
+ * in a restore the sequences are there already, but belong to nothing.
+ */
+GDPR_FUNCTION(gdpr_context_count_nonces);
+Datum
+gdpr_context_count_nonces(PG_FUNCTION_ARGS)
+{
+	GdprSqlScope scope;
+	SPITupleTable *rows;
+	uint64		count;
+
+	require_trigger(fcinfo);
+	gdpr_sql_begin_own(&scope);
+	count = gdpr_sql_run("SELECT context::text, version FROM gdpr.context_key"
+						 " WHERE status <> 'destroyed'",
+						 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *context = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+		char	   *version = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
+
+		make_sequence(context, (uint16) atoi(version));
+	}
+	gdpr_sql_end_own(&scope);
+	return PointerGetDatum(NULL);
+}
