@@ -25,6 +25,8 @@ MODULE_big = $(EXTENSION)
 OBJS = \
 	src/base/guc.o \
 	src/base/ident.o \
+	src/base/input.o \
+	src/base/redact.o \
 	src/base/sql.o \
 	src/crypto/aead.o \
 	src/crypto/context.o \

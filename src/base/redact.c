@@ -1,0 +1,66 @@
+/*
+ * redact.c
+ *	  The server's errors without what a row holds.
+ *
+ * A violated constraint prints the row in its detail, a failing cast the value
+ * in its message, and a trigger whatever it likes.  What is raised again from
+ * here holds names of objects and numbers only.
+ */
+#include "base/compat.h"
+
+#include "base/errors.h"
+#include "base/redact.h"
+
+/* Classes whose messages name objects, never values. */
+static bool
+class_is_plain(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case MAKE_SQLSTATE('P', 'D', '0', '0', '0'):
+			return true;
+		default:
+			return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+				sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+				sqlerrcode == ERRCODE_UNDEFINED_COLUMN;
+	}
+}
+
+/*
+ * Procedural languages pass a message of the user's as "%s", and may choose
+ * any SQLSTATE for it; the server's own messages have a text of their own.
+ */
+static bool
+written_by_server(const ErrorData *error)
+{
+	return error->message_id != NULL && strcmp(error->message_id, "%s") != 0;
+}
+
+void
+gdpr_redact_rethrow(ErrorData *error, const char *relation)
+{
+	if (class_is_plain(error->sqlerrcode) && written_by_server(error))
+		ereport(ERROR,
+				(errcode(error->sqlerrcode), errmsg_internal("%s", error->message)));
+	if (relation != NULL)
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("a statement on relation %s failed with SQLSTATE %s",
+						relation, unpack_sql_state(error->sqlerrcode)),
+				 errhint("The server's own message is left out: it may hold personal data.")));
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg("a statement failed with SQLSTATE %s",
+					unpack_sql_state(error->sqlerrcode)),
+			 errhint("The server's own message is left out: it may hold personal data.")));
+}

@@ -1,0 +1,18 @@
+/*
+ * redact.h
+ *	  The server's errors without what a row holds.
+ */
+#ifndef GDPR_REDACT_H
+#define GDPR_REDACT_H
+
+#include "utils/elog.h"
+
+/*
+ * Raises the error again with its SQLSTATE, without detail, hint and context.
+ * The message is kept where the server wrote it and its class names objects
+ * only; otherwise it says that a statement failed, on which relation (unless
+ * NULL).  To be called after FlushErrorState(), on a copy.
+ */
+extern void gdpr_redact_rethrow(ErrorData *error, const char *relation) pg_attribute_noreturn();
+
+#endif							/* GDPR_REDACT_H */
