@@ -42,7 +42,8 @@ OBJS = \
 	src/enctype/enctype.o \
 	src/enctype/output.o \
 	src/gdpr_ext.o \
-	src/hooks.o
+	src/hooks.o \
+	src/mask/mask.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
