@@ -98,9 +98,9 @@ psql-server)
 	;;
 bench)
 	build_quietly || exit 1
-	start_server main || exit 1
+	start_server main bench/postgresql.conf || exit 1
 	createdb bench || exit 1
-	PGDATABASE=bench GDPR_OUT=$out exec bash bench/run.sh
+	PGDATABASE=bench exec bash bench/run.sh
 	;;
 *)
 	echo "inside.sh: no step '$step'" >&2

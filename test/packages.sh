@@ -28,8 +28,12 @@ root() {
 	fi
 }
 
-apt() {
-	root env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -qq "$@" </dev/null >&2
+apt() { # quiet unless it fails
+	local out rc
+	out=$(root env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -q "$@" </dev/null 2>&1)
+	rc=$?
+	[ $rc = 0 ] || echo "$out" | tail -n 40 >&2
+	return $rc
 }
 
 refreshed=

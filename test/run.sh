@@ -90,6 +90,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+rm -rf "$top/build"
+
 # A short path: the name of a unix socket has at most 107 bytes.
 work=$(mktemp -d "${GDPR_TMP:-/tmp}/gdpr.XXXXXX") || exit 1
 mkdir "$work/tree" "$work/tmp" "$work/out"

@@ -45,8 +45,9 @@ write_conf() {
 	export GDPR_ROOT_KEY_FILE=$key
 }
 
-# start_server NAME: a server of its own in $WORK/NAME; sets PGHOST, PGPORT, PGUSER,
-# PGDATABASE and GDPR_PGDATA.  A second call with the same name does nothing.
+# start_server NAME [CONF]: a server of its own in $WORK/NAME, with the settings of the
+# file CONF too; sets PGHOST, PGPORT, PGUSER, PGDATABASE and GDPR_PGDATA.  A second call
+# with the same name does nothing.
 start_server() {
 	local dir=$WORK/$1
 	export PGHOST=$dir PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
@@ -63,6 +64,7 @@ start_server() {
 		echo "unix_socket_directories = '$dir'"
 		echo "max_connections = 50"
 		echo "log_line_prefix = '%m [%p] %q%d '"
+		[ $# -lt 2 ] || cat "$2"
 	} >>"$dir/data/postgresql.conf"
 	if ! pg_ctl -D "$dir/data" -l "$dir/log" -w -t 60 start >"$logs/start" 2>&1; then
 		excerpt "$logs/start" >&2
