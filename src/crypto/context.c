@@ -477,7 +477,7 @@ gdpr_context_count_nonces(PG_FUNCTION_ARGS)
 		char	   *context = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
 		char	   *version = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
 
-		make_sequence(context, (uint16) atoi(version));
+		make_sequence(context, (uint16) pg_strtoint32(version));
 	}
 	gdpr_sql_end_own(&scope);
 	return PointerGetDatum(NULL);

@@ -99,7 +99,7 @@ parse_line(const char *line, size_t length, RootKey *root, bool *bare)
 	*bare = length == HEX_LEN;
 	if (*bare)
 	{
-		strcpy(root->id, "1");
+		strlcpy(root->id, "1", sizeof(root->id));
 		return parse_hex(line, root->key);
 	}
 	if (length < HEX_LEN + 2)
@@ -271,19 +271,19 @@ gdpr_root_fingerprint(int number, uint8 *out)
 	memcpy(out, mac, GDPR_ROOT_FINGERPRINT_LEN);
 }
 
+#define AAD_MAX (NAMEDATALEN + 64)
+
 /* "gdpr key v1" 0 kind 0 name 0 version; returns its length. */
 static size_t
 build_aad(const char *kind, const char *name, uint16 version, uint8 *aad)
 {
-	int			length = sprintf((char *) aad, "gdpr key v1%c%s%c%s%c",
-								 0, kind, 0, name, 0);
+	int			length = snprintf((char *) aad, AAD_MAX - 2,
+								  "gdpr key v1%c%s%c%s%c", 0, kind, 0, name, 0);
 
 	aad[length++] = version >> 8;
 	aad[length++] = version & 0xFF;
 	return length;
 }
-
-#define AAD_MAX (NAMEDATALEN + 64)
 
 void
 gdpr_root_wrap(const char *kind, const char *name, uint16 version,

@@ -14,7 +14,7 @@ if ! cmp -s "$t/code" "$t/docs"; then
 	diff "$t/code" "$t/docs"
 	exit 1
 fi
-if grep -rnE 'MAKE_SQLSTATE' src --include='*.[ch]' | grep -v '^src/base/errors\.h:'; then
-	echo "SQLSTATEs are made in src/base/errors.h only"
+if grep -rnE '#[ \t]*define[ \t]+ERRCODE_' src --include='*.[ch]' | grep -v '^src/base/errors\.h:'; then
+	echo "SQLSTATEs are named in src/base/errors.h only"
 	exit 1
 fi
