@@ -55,7 +55,8 @@ gdpr_keyring_hash(const char *name)
 static void
 context_changed(Datum arg, Oid relid)
 {
-	if (cache != NULL && (!OidIsValid(relid) || relid == cache->relid))
+	/* While the cache is being read there is none to compare with. */
+	if (cache == NULL || !OidIsValid(relid) || relid == cache->relid)
 		cache_stale = true;
 }
 
