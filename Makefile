@@ -30,7 +30,9 @@ OBJS = \
 	src/base/sql.o \
 	src/crypto/aead.o \
 	src/crypto/context.o \
+	src/crypto/context_trigger.o \
 	src/crypto/inflight.o \
+	src/crypto/key_status.o \
 	src/crypto/keyring.o \
 	src/crypto/keyring_load.o \
 	src/crypto/nonce.o \

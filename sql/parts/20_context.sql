@@ -61,14 +61,14 @@ SELECT pg_catalog.pg_extension_config_dump('gdpr.context_grant', '');
 
 -- Whatever changes these tables, a restore included, reaches every process.
 CREATE FUNCTION gdpr.context_changed() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'gdpr_context_changed'
+	AS 'MODULE_PATHNAME', 'gdpr_context_trigger_changed'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.context_changed() IS
 	'trigger: makes every process read contexts, keys and grants again';
 REVOKE ALL ON FUNCTION gdpr.context_changed() FROM PUBLIC;
 
 CREATE FUNCTION gdpr.count_nonces() RETURNS trigger
-	AS 'MODULE_PATHNAME', 'gdpr_context_count_nonces'
+	AS 'MODULE_PATHNAME', 'gdpr_context_trigger_count_nonces'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.count_nonces() IS
 	'trigger: gives every key the sequence that counts its values';
@@ -121,8 +121,44 @@ REVOKE ALL ON FUNCTION gdpr.revoke_context(name, name, text) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.key_fingerprint(OUT root_id text, OUT fingerprint text, OUT is_primary boolean)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'gdpr_context_key_fingerprint'
+	AS 'MODULE_PATHNAME', 'gdpr_key_status_fingerprint'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION gdpr.key_fingerprint() IS
 	'the root keys that the server started with, by a keyed hash that tells nothing of the key';
 REVOKE ALL ON FUNCTION gdpr.key_fingerprint() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.key_available(context name, version smallint) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_key_status_available'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.key_available(name, smallint) IS
+	'whether the server''s root keys open this key of a context';
+REVOKE ALL ON FUNCTION gdpr.key_available(name, smallint) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.tag_key_available(context name) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_key_status_tag_available'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.tag_key_available(name) IS
+	'whether the server''s root keys open the tag key of a context''s domain';
+REVOKE ALL ON FUNCTION gdpr.tag_key_available(name) FROM PUBLIC;
+
+CREATE VIEW gdpr.key_status AS
+	SELECT c.name AS context, c.tag_domain, k.version, k.status, k.root_id,
+		gdpr.key_available(c.name, k.version) AS available,
+		gdpr.tag_key_available(c.name) AS tag_available,
+		COALESCE(pg_catalog.pg_sequence_last_value(s.oid::pg_catalog.regclass) + 256, 0) AS values_counted,
+		2147483648::bigint AS values_allowed,
+		k.created_at
+	FROM gdpr.context c
+		JOIN gdpr.context_key k ON k.context = c.name
+		LEFT JOIN pg_catalog.pg_class s
+			ON s.relkind = 'S'
+			AND s.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'gdpr')
+			AND s.relname = pg_catalog.format('nonce_%s_%s',
+				pg_catalog.lpad(pg_catalog.to_hex(c.hash), 8, '0'), k.version);
+COMMENT ON VIEW gdpr.key_status IS
+	'keys of contexts: whether the server can open them, and how much of their budget is used';
+COMMENT ON COLUMN gdpr.key_status.available IS 'whether the server''s root keys open the key';
+COMMENT ON COLUMN gdpr.key_status.tag_available IS 'the same of the key of equality tags';
+COMMENT ON COLUMN gdpr.key_status.values_counted IS
+	'values sealed with the key, counted in steps of 256; at values_allowed no more are sealed';
+REVOKE ALL ON gdpr.key_status FROM PUBLIC;
