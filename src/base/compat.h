@@ -31,6 +31,16 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
+/* 18 has pg_noreturn, before the declaration, in place of a macro after it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* 17 names what a process is by its type. */
+#if PG_VERSION_NUM < 170000
+#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
+#endif
+
 #if PG_VERSION_NUM >= 180000
 #define GDPR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "gdpr_ext", .version = GDPR_EXT_VERSION)
 #else

@@ -13,6 +13,7 @@
  * only; otherwise it says that a statement failed, on which relation (unless
  * NULL).  To be called after FlushErrorState(), on a copy.
  */
-extern void gdpr_redact_rethrow(ErrorData *error, const char *relation) pg_attribute_noreturn();
+pg_noreturn extern void gdpr_redact_rethrow(ErrorData *error,
+											const char *relation);
 
 #endif							/* GDPR_REDACT_H */

@@ -28,7 +28,7 @@ is_maintenance_process(void)
 {
 	if (MyBgworkerEntry != NULL)
 		return !IsParallelWorker();
-	return IsAutoVacuumWorkerProcess();
+	return AmAutoVacuumWorkerProcess();
 }
 
 GdprEmit

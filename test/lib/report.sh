@@ -27,6 +27,9 @@ keep() {
 # excerpt FILE [LINES]: the end of a log, set in
 excerpt() { tail -n "${2:-40}" "$1" | sed 's/^/        /'; }
 
+# compiler_errors FILE: what the compiler says, without its command lines
+compiler_errors() { grep -vE '^(gcc|clang|cc|make)' "$1" | head -n 60 | cut -c1-200 | sed 's/^/        /'; }
+
 suite() {
 	local began
 	began=$(now)

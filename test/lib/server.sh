@@ -18,7 +18,7 @@ build() {
 
 build_quietly() {
 	build && return
-	excerpt "$logs/build" >&2
+	compiler_errors "$logs/build" >&2
 	keep "$logs/build"
 	return 1
 }

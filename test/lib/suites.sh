@@ -22,7 +22,7 @@ names() {
 # A suite that needs the build and a server says so when it cannot have them.
 ready() {
 	if ! build; then
-		[ -n "${build_failed:-}" ] || { excerpt "$logs/build"; keep "$logs/build"; }
+		[ -n "${build_failed:-}" ] || { compiler_errors "$logs/build"; keep "$logs/build"; }
 		build_failed=1
 		fail "$1: the build failed"
 		return 1
@@ -36,7 +36,7 @@ suite_build() {
 		pass "gcc, -Wall -Wextra -Werror"
 	else
 		build_failed=1
-		excerpt "$logs/build"
+		compiler_errors "$logs/build"
 		keep "$logs/build"
 		fail "gcc, -Wall -Wextra -Werror"
 	fi
@@ -53,7 +53,7 @@ suite_clang() {
 		>"$logs/clang" 2>&1; then
 		pass "clang, -Wall -Wextra -Werror"
 	else
-		excerpt "$logs/clang"
+		compiler_errors "$logs/clang"
 		keep "$logs/clang"
 		fail "clang, -Wall -Wextra -Werror"
 	fi
