@@ -142,6 +142,67 @@ caught objects 'gdpr.plant\(\): SECURITY DEFINER without'
 unset GDPR_LINT_DB
 dropdb lint_self
 
+# The runner of README.md: three sound blocks, and one of each kind of fault.
+cat >"$t/toy.md" <<'MD'
+```sql
+CREATE TABLE t (a int);
+INSERT INTO t VALUES (1), (2);
+```
+```sql
+SELECT sum(a) FROM t;
+```
+```text
+ sum
+-----
+   3
+(1 row)
+```
+```sql error=22012
+SELECT 1 / 0;
+```
+```text
+ERROR:  division by zero
+```
+```sh
+false
+```
+```sql
+SELECT 1 / 0;
+```
+```sql error=22012
+SELECT 1;
+```
+```sql error=22012
+SELECT nothing;
+```
+```sql
+SELECT 1 AS one;
+```
+
+```text
+ two
+-----
+   2
+(1 row)
+```
+```sql maybe
+SELECT 1;
+```
+MD
+counts=$(
+	WORK=$t
+	. "$top/test/lib/report.sh"
+	. "$top/test/lib/readme.sh"
+	readme_blocks "$t/toy.md" >"$t/out"
+	echo "$passed passed, $failed failed"
+)
+dropdb --if-exists readme
+if [ "$counts" != '3 passed, 5 failed' ]; then
+	echo "the README runner: $counts, but 3 blocks of the toy are sound and 5 are not:"
+	cat "$t/out"
+	failed=1
+fi
+
 for f in "$top"/test/lint/*.sh; do
 	n=$(basename "$f" .sh)
 	case $planted in
