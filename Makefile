@@ -26,6 +26,7 @@ OBJS = \
 	src/base/guc.o \
 	src/base/ident.o \
 	src/base/input.o \
+	src/base/options.o \
 	src/base/redact.o \
 	src/base/sql.o \
 	src/crypto/aead.o \
@@ -45,7 +46,21 @@ OBJS = \
 	src/enctype/output.o \
 	src/gdpr_ext.o \
 	src/hooks.o \
-	src/mask/mask.o
+	src/mask/mask.o \
+	src/registry/check.o \
+	src/registry/equality.o \
+	src/registry/load.o \
+	src/registry/store.o \
+	src/subject/bookkeeping.o \
+	src/subject/declare.o \
+	src/subject/graph.o \
+	src/subject/graph_facts.o \
+	src/subject/graph_hash.o \
+	src/subject/graph_relation.o \
+	src/subject/inheritance.o \
+	src/subject/reference.o \
+	src/subject/sharing.o \
+	src/subject/walk.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)

@@ -54,4 +54,19 @@
 #define GDPR_MY_LXID (MyProc->lxid)
 #endif
 
+/* Foreign keys over periods: the last column is compared by containment. */
+#if PG_VERSION_NUM >= 180000
+#define gdpr_compat_fk_has_period(form) ((form)->conperiod)
+#else
+#define gdpr_compat_fk_has_period(form) false
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_owns_relation(relid, role) \
+	object_ownercheck(RelationRelationId, (relid), (role))
+#else
+#define gdpr_compat_owns_relation(relid, role) \
+	pg_class_ownercheck((relid), (role))
+#endif
+
 #endif							/* GDPR_COMPAT_H */

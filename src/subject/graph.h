@@ -10,6 +10,7 @@
 #ifndef GDPR_GRAPH_H
 #define GDPR_GRAPH_H
 
+#include "access/attnum.h"
 #include "nodes/pg_list.h"
 
 typedef enum GdprBelongs
@@ -84,6 +85,7 @@ typedef struct GdprRelation
 
 typedef struct GdprLink
 {
+	char	   *name;			/* child.column -> parent.column, quoted */
 	GdprRelation *child;
 	GdprRelation *parent;
 	Oid			child_relid;	/* stated on: the child or some partition */
