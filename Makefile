@@ -43,6 +43,7 @@ OBJS = \
 	src/crypto/root.o \
 	src/crypto/tag.o \
 	src/enctype/enctype.o \
+	src/enctype/envelope.o \
 	src/enctype/output.o \
 	src/gdpr_ext.o \
 	src/hooks.o \

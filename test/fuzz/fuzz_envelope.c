@@ -1,0 +1,103 @@
+/*
+ * fuzz_envelope.c
+ *	  libFuzzer harness of the envelope: what the parser accepts must be
+ *	  written back byte for byte, and text must survive output and input.
+ *
+ *	  clang -g -fsanitize=fuzzer,address,undefined -Isrc \
+ *		  -I$(pg_config --includedir-server) \
+ *		  test/fuzz/fuzz_envelope.c src/enctype/envelope.c -o fuzz_envelope
+ */
+#include "base/compat.h"
+
+#include "enctype/envelope.h"
+
+#include <stdlib.h>
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define REQUIRE(condition) \
+	do { if (!(condition)) abort(); } while (0)
+
+static void
+write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
+{
+	size_t		need = gdpr_envelope_size(env->flags, env->nonce != NULL, env->length);
+	uint8	   *copy;
+	uint8	   *rest;
+	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
+
+	REQUIRE(need == size);
+	copy = malloc(size);
+	rest = gdpr_envelope_write_header(copy, env);
+	if (env->nonce != NULL)
+	{
+		memcpy(rest, env->nonce, GDPR_ENVELOPE_NONCE_LEN);
+		memcpy(rest + GDPR_ENVELOPE_NONCE_LEN, env->sealed,
+			   env->length + GDPR_ENVELOPE_GCM_LEN);
+	}
+	REQUIRE(memcmp(copy, data, size) == 0);
+	REQUIRE(gdpr_envelope_aad(env, "context", aad) <= sizeof(aad));
+	free(copy);
+}
+
+/* Bytes to text and back: identity, and recognised as an envelope. */
+static void
+round_trip(const uint8_t *data, size_t size)
+{
+	size_t		length = gdpr_envelope_text_length(size);
+	char	   *text = malloc(length);
+	uint8	   *back = malloc(gdpr_envelope_bytes_length(length) + 1);
+
+	gdpr_envelope_to_text(data, size, text);
+	REQUIRE(gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE);
+	REQUIRE(gdpr_envelope_text_needs_escape(text, length));
+	REQUIRE(gdpr_envelope_from_text(text, length, back) == size);
+	REQUIRE(memcmp(back, data, size) == 0);
+	free(text);
+	free(back);
+}
+
+/* Any text: what it decodes to encodes to the same text; escapes undo. */
+static void
+any_text(const char *text, size_t size)
+{
+	GdprTextForm form = gdpr_envelope_text_form(text, size);
+	char	   *escaped = malloc(size + GDPR_TEXT_ESCAPE_LEN);
+
+	memcpy(escaped, GDPR_TEXT_ESCAPE, GDPR_TEXT_ESCAPE_LEN);
+	memcpy(escaped + GDPR_TEXT_ESCAPE_LEN, text, size);
+	REQUIRE(gdpr_envelope_text_form(escaped, size + GDPR_TEXT_ESCAPE_LEN) ==
+			GDPR_TEXT_ESCAPED);
+	free(escaped);
+	REQUIRE(gdpr_envelope_text_needs_escape(text, size) == (form != GDPR_TEXT_PLAIN));
+	if (form == GDPR_TEXT_ENVELOPE)
+	{
+		uint8	   *bytes = malloc(gdpr_envelope_bytes_length(size));
+		size_t		n = gdpr_envelope_from_text(text, size, bytes);
+		char	   *again = malloc(gdpr_envelope_text_length(n));
+
+		REQUIRE(gdpr_envelope_text_length(n) == size);
+		gdpr_envelope_to_text(bytes, n, again);
+		REQUIRE(memcmp(again, text, size) == 0);
+		free(bytes);
+		free(again);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	GdprEnvelope env;
+	GdprEnvelope head;
+
+	if (gdpr_envelope_parse(data, size, &env) == GDPR_ENVELOPE_OK)
+	{
+		write_back(data, size, &env);
+		round_trip(data, size);
+		REQUIRE(gdpr_envelope_peek(data, Min(size, GDPR_ENVELOPE_HEAD_LEN), &head));
+		REQUIRE(head.flags == env.flags && head.context == env.context &&
+				head.tag == env.tag);
+	}
+	any_text((const char *) data, size);
+	return 0;
+}
