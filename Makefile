@@ -42,9 +42,16 @@ OBJS = \
 	src/crypto/random.o \
 	src/crypto/root.o \
 	src/crypto/tag.o \
+	src/enctype/cast.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
+	src/enctype/input.o \
+	src/enctype/ops.o \
 	src/enctype/output.o \
+	src/enctype/probe.o \
+	src/enctype/stats.o \
+	src/enctype/text.o \
+	src/enctype/value.o \
 	src/gdpr_ext.o \
 	src/hooks.o \
 	src/mask/mask.o \

@@ -36,11 +36,6 @@
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
-/* 17 names what a process is by its type. */
-#if PG_VERSION_NUM < 170000
-#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
-#endif
-
 #if PG_VERSION_NUM >= 180000
 #define GDPR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "gdpr_ext", .version = GDPR_EXT_VERSION)
 #else
@@ -67,6 +62,23 @@
 #else
 #define gdpr_compat_owns_relation(relid, role) \
 	pg_class_ownercheck((relid), (role))
+#endif
+
+/* 16 lets input functions report bad input without raising an error. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
+/* What ANALYZE was asked for; -1 means the default.  Takes a VacAttrStats. */
+#if PG_VERSION_NUM >= 170000
+#define GDPR_STATTARGET(stats) ((stats)->attstattarget)
+#else
+#define GDPR_STATTARGET(stats) ((stats)->attr->attstattarget)
 #endif
 
 #endif							/* GDPR_COMPAT_H */

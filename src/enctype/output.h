@@ -8,6 +8,8 @@
 #ifndef GDPR_OUTPUT_H
 #define GDPR_OUTPUT_H
 
+#include "enctype/value.h"
+
 typedef enum GdprEmit
 {
 	/* Plaintext for a role that may read, otherwise as NEVER_PLAIN. */
@@ -32,5 +34,11 @@ extern GdprEmit gdpr_output_set_mode(GdprEmit mode);
  * autovacuum never NORMAL.
  */
 extern GdprEmit gdpr_output_mode(void);
+
+/*
+ * The text of a detoasted value for the current user, NUL-terminated.  Never
+ * raises for what a value holds: what cannot be shown is printed as stored.
+ */
+extern char *gdpr_output_text(GdprBytes bytes, size_t *length);
 
 #endif							/* GDPR_OUTPUT_H */

@@ -1,0 +1,264 @@
+/*
+ * cast.c
+ *	  Casts into, between and out of the encrypted types, and concatenation.
+ *
+ * Every way out to plaintext goes through one function, which needs the read
+ * privilege and raises 42501 rather than hand out ciphertext.
+ */
+#include "base/compat.h"
+
+#include "enctype/value.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+GDPR_FUNCTION(gdpr_enctext_from_text);
+GDPR_FUNCTION(gdpr_enctext_from_bpchar);
+GDPR_FUNCTION(gdpr_enctext_from_name);
+GDPR_FUNCTION(gdpr_enctext_from_value);
+GDPR_FUNCTION(gdpr_encsecret_from_text);
+GDPR_FUNCTION(gdpr_encsecret_from_bpchar);
+GDPR_FUNCTION(gdpr_encsecret_from_name);
+GDPR_FUNCTION(gdpr_encsecret_from_value);
+GDPR_FUNCTION(gdpr_enctype_to_text);
+GDPR_FUNCTION(gdpr_enctype_to_varchar);
+GDPR_FUNCTION(gdpr_enctype_to_bpchar);
+GDPR_FUNCTION(gdpr_enctype_to_name);
+GDPR_FUNCTION(gdpr_enctype_to_json);
+GDPR_FUNCTION(gdpr_enctype_to_jsonb);
+GDPR_FUNCTION(gdpr_enctype_cat_text);
+GDPR_FUNCTION(gdpr_text_cat_enctype);
+GDPR_FUNCTION(gdpr_enctype_cat_enctype);
+
+/* Arguments of all casts in: value, typmod, is it explicit. */
+static Datum
+from_string(FunctionCallInfo fcinfo, const GdprKind *kind, const char *data,
+			size_t length)
+{
+	PG_RETURN_POINTER(gdpr_input_string(kind, data, length, PG_GETARG_INT32(1),
+										PG_GETARG_BOOL(2)));
+}
+
+static Datum
+from_text(FunctionCallInfo fcinfo, const GdprKind *kind)
+{
+	text	   *source = PG_GETARG_TEXT_PP(0);
+
+	return from_string(fcinfo, kind, VARDATA_ANY(source),
+					   VARSIZE_ANY_EXHDR(source));
+}
+
+/* Trailing blanks of char(n) mean nothing, as in its cast to text. */
+static Datum
+from_bpchar(FunctionCallInfo fcinfo, const GdprKind *kind)
+{
+	BpChar	   *source = PG_GETARG_BPCHAR_PP(0);
+	char	   *data = VARDATA_ANY(source);
+
+	return from_string(fcinfo, kind, data,
+					   bpchartruelen(data, VARSIZE_ANY_EXHDR(source)));
+}
+
+static Datum
+from_name(FunctionCallInfo fcinfo, const GdprKind *kind)
+{
+	char	   *data = NameStr(*PG_GETARG_NAME(0));
+
+	return from_string(fcinfo, kind, data, strlen(data));
+}
+
+/* The length-coercion cast of a type, and the cast from another of ours. */
+static Datum
+from_value(FunctionCallInfo fcinfo, const GdprKind *kind)
+{
+	return gdpr_value_move(kind, PG_GETARG_DATUM(0), PG_GETARG_INT32(1),
+						   PG_GETARG_BOOL(2));
+}
+
+Datum
+gdpr_enctext_from_text(PG_FUNCTION_ARGS)
+{
+	return from_text(fcinfo, &gdpr_kind_text);
+}
+
+Datum
+gdpr_enctext_from_bpchar(PG_FUNCTION_ARGS)
+{
+	return from_bpchar(fcinfo, &gdpr_kind_text);
+}
+
+Datum
+gdpr_enctext_from_name(PG_FUNCTION_ARGS)
+{
+	return from_name(fcinfo, &gdpr_kind_text);
+}
+
+Datum
+gdpr_enctext_from_value(PG_FUNCTION_ARGS)
+{
+	return from_value(fcinfo, &gdpr_kind_text);
+}
+
+Datum
+gdpr_encsecret_from_text(PG_FUNCTION_ARGS)
+{
+	return from_text(fcinfo, &gdpr_kind_secret);
+}
+
+Datum
+gdpr_encsecret_from_bpchar(PG_FUNCTION_ARGS)
+{
+	return from_bpchar(fcinfo, &gdpr_kind_secret);
+}
+
+Datum
+gdpr_encsecret_from_name(PG_FUNCTION_ARGS)
+{
+	return from_name(fcinfo, &gdpr_kind_secret);
+}
+
+Datum
+gdpr_encsecret_from_value(PG_FUNCTION_ARGS)
+{
+	return from_value(fcinfo, &gdpr_kind_secret);
+}
+
+/* The payload as text of this database; text itself when it is that. */
+static text *
+payload_to_text(const GdprEnvelope *env, text *payload)
+{
+	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
+	GdprBytes	shown;
+
+	if (kind == NULL || !kind->print(gdpr_value_bytes(payload), &shown))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("encrypted value cannot be shown in the encoding of this database")));
+	if (shown.data == (uint8 *) VARDATA_ANY(payload))
+		return payload;
+	return cstring_to_text_with_len((const char *) shown.data,
+									(int) shown.length);
+}
+
+/* The plaintext for a user who may read it; NULL for an erased value. */
+static text *
+plaintext(struct varlena *value)
+{
+	GdprEnvelope env;
+	text	   *payload;
+
+	gdpr_value_parse(gdpr_value_bytes(value), &env);
+	gdpr_value_check_read(&env);
+	if (env.flags & GDPR_FLAG_ERASED)
+		return NULL;
+	payload = (text *) palloc(VARHDRSZ + env.length);
+	SET_VARSIZE(payload, VARHDRSZ + env.length);
+	gdpr_value_require_opened(gdpr_value_open(&env, (uint8 *) VARDATA(payload)));
+	return payload_to_text(&env, payload);
+}
+
+Datum
+gdpr_enctype_to_text(PG_FUNCTION_ARGS)
+{
+	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+
+	if (plain == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(plain);
+}
+
+Datum
+gdpr_enctype_to_varchar(PG_FUNCTION_ARGS)
+{
+	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+
+	if (plain == NULL)
+		PG_RETURN_NULL();
+	return DirectFunctionCall3(varchar, PointerGetDatum(plain),
+							   PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
+}
+
+Datum
+gdpr_enctype_to_bpchar(PG_FUNCTION_ARGS)
+{
+	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+
+	if (plain == NULL)
+		PG_RETURN_NULL();
+	return DirectFunctionCall3(bpchar, PointerGetDatum(plain),
+							   PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
+}
+
+Datum
+gdpr_enctype_to_name(PG_FUNCTION_ARGS)
+{
+	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+
+	if (plain == NULL)
+		PG_RETURN_NULL();
+	return DirectFunctionCall1(text_name, PointerGetDatum(plain));
+}
+
+/*
+ * to_jsonb() and its kin call these casts and do not expect NULL from them,
+ * so an erased value is the null of json.
+ */
+static char *
+json_string(struct varlena *value)
+{
+	text	   *plain = plaintext(value);
+	StringInfoData buf;
+
+	if (plain == NULL)
+		return pstrdup("null");
+	initStringInfo(&buf);
+	escape_json(&buf, text_to_cstring(plain));
+	return buf.data;
+}
+
+Datum
+gdpr_enctype_to_json(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(json_string(PG_GETARG_VARLENA_PP(0))));
+}
+
+Datum
+gdpr_enctype_to_jsonb(PG_FUNCTION_ARGS)
+{
+	char	   *json = json_string(PG_GETARG_VARLENA_PP(0));
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+/* NULL with NULL on either side, as || of text. */
+static Datum
+concatenate(FunctionCallInfo fcinfo, text *left, text *right)
+{
+	if (left == NULL || right == NULL)
+		PG_RETURN_NULL();
+	return DirectFunctionCall2(textcat, PointerGetDatum(left),
+							   PointerGetDatum(right));
+}
+
+Datum
+gdpr_enctype_cat_text(PG_FUNCTION_ARGS)
+{
+	return concatenate(fcinfo, plaintext(PG_GETARG_VARLENA_PP(0)),
+					   PG_GETARG_TEXT_PP(1));
+}
+
+Datum
+gdpr_text_cat_enctype(PG_FUNCTION_ARGS)
+{
+	return concatenate(fcinfo, PG_GETARG_TEXT_PP(0),
+					   plaintext(PG_GETARG_VARLENA_PP(1)));
+}
+
+Datum
+gdpr_enctype_cat_enctype(PG_FUNCTION_ARGS)
+{
+	return concatenate(fcinfo, plaintext(PG_GETARG_VARLENA_PP(0)),
+					   plaintext(PG_GETARG_VARLENA_PP(1)));
+}

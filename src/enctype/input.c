@@ -1,0 +1,194 @@
+/*
+ * input.c
+ *	  From text to a value: plaintext is sealed, our own text form is checked
+ *	  and taken as it is.
+ */
+#include "base/compat.h"
+
+#include "base/errors.h"
+#include "enctype/value.h"
+
+typedef enum Verdict
+{
+	VERDICT_GOOD,				/* verified, or no key to verify with */
+	VERDICT_FORGED,
+	VERDICT_NEEDS_TAG,			/* verified; tag holds what is missing */
+	VERDICT_NO_KEY,				/* lacks its tag and cannot get one */
+} Verdict;
+
+/*
+ * Recomputes the equality tag of a payload.  A tag of a generation that is
+ * not available here cannot be judged.
+ */
+static Verdict
+verify_tag(const GdprKind *kind, const GdprContext *context,
+		   const GdprEnvelope *env, GdprBytes payload, uint8 *tag)
+{
+	uint8		generation = env->tag != NULL ?
+		env->tag_generation : context->tag_generation;
+
+	if (!gdpr_value_tag(kind, context, generation, payload, tag))
+		return env->tag != NULL ? VERDICT_GOOD : VERDICT_NO_KEY;
+	if (env->tag == NULL)
+		return VERDICT_NEEDS_TAG;
+	return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ?
+		VERDICT_GOOD : VERDICT_FORGED;
+}
+
+static Verdict
+verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
+{
+	const GdprContext *context = gdpr_keyring_context(env->context);
+	uint8	   *buffer = palloc(env->length + 1);
+	GdprBytes	payload = {buffer, env->length};
+	Verdict		verdict = VERDICT_GOOD;
+
+	switch (gdpr_value_open(env, buffer))
+	{
+		case GDPR_OPEN_CORRUPT:
+			verdict = VERDICT_FORGED;
+			break;
+		case GDPR_OPEN_NO_KEY:
+			if (kind->canonical != NULL && env->tag == NULL)
+				verdict = VERDICT_NO_KEY;
+			break;
+		case GDPR_OPENED:
+			if (kind->canonical != NULL)
+				verdict = verify_tag(kind, context, env, payload, tag);
+			explicit_bzero(buffer, env->length);
+			break;
+		case GDPR_OPEN_EMPTY:
+			break;
+	}
+	pfree(buffer);
+	return verdict;
+}
+
+/* The same value with the tag that its text form left out. */
+static struct varlena *
+add_tag(const GdprEnvelope *env, const uint8 *tag)
+{
+	GdprEnvelope tagged = *env;
+	size_t		rest_length = GDPR_NONCE_LEN + env->length + GDPR_GCM_TAG_LEN;
+	struct varlena *value;
+	uint8	   *rest;
+	Size		size;
+
+	tagged.flags |= GDPR_FLAG_TAG;
+	tagged.tag = tag;
+	tagged.tag_generation = gdpr_keyring_context(env->context)->tag_generation;
+	size = VARHDRSZ + gdpr_envelope_size(tagged.flags, true, env->length);
+	value = (struct varlena *) palloc(size);
+	SET_VARSIZE(value, size);
+	rest = gdpr_envelope_write_header((uint8 *) VARDATA(value), &tagged);
+	memcpy(rest, env->nonce, rest_length);
+	return value;
+}
+
+/*
+ * A value of the column's own context, or of any context where none is asked
+ * for: taken byte for byte, and verified where the keys are here.
+ */
+static struct varlena *
+take_verbatim(const GdprKind *kind, struct varlena *value,
+			  const GdprEnvelope *env, Node *escontext)
+{
+	uint8		tag[GDPR_TAG_LEN];
+
+	if (env->flags & GDPR_FLAG_ERASED)
+		return env->tag != NULL || kind->canonical == NULL ?
+			value : gdpr_value_make_erased(kind, env->context);
+	switch (verify(kind, env, tag))
+	{
+		case VERDICT_GOOD:
+			break;
+		case VERDICT_FORGED:
+			ereturn(escontext, NULL,
+					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+					 errmsg("encrypted value does not authenticate")));
+		case VERDICT_NEEDS_TAG:
+			return add_tag(env, tag);
+		case VERDICT_NO_KEY:
+			ereport(ERROR,
+					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+					 errmsg("encrypted value lacks its equality tag, and the key to make it is not available"),
+					 errhint("Dump with a role that may search the context, or load the keys.")));
+	}
+	return value;
+}
+
+static struct varlena *
+decode(const char *text, size_t length)
+{
+	struct varlena *value;
+	size_t		used;
+
+	value = (struct varlena *)
+		palloc(VARHDRSZ + gdpr_envelope_bytes_length(length));
+	used = gdpr_envelope_from_text(text, length, (uint8 *) VARDATA(value));
+	SET_VARSIZE(value, VARHDRSZ + used);
+	return value;
+}
+
+static struct varlena *
+input_envelope(const GdprKind *kind, const char *text, size_t length,
+			   int32 typmod, Node *escontext)
+{
+	struct varlena *value = decode(text, length);
+	GdprBytes	bytes = gdpr_value_bytes(value);
+	GdprEnvelope env;
+
+	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
+		ereturn(escontext, NULL,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("encrypted value is malformed")));
+	if (GDPR_ENVELOPE_KIND(&env) != kind->kind)
+		ereturn(escontext, NULL,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("encrypted value is of another type than %s", kind->type_name)));
+
+	/*
+	 * A value in flight belongs to the statement it was made in.  Taken back
+	 * from text it would show its plaintext to whoever saw its ciphertext.
+	 */
+	if (env.flags & GDPR_FLAG_INFLIGHT)
+		ereturn(escontext, NULL,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("encrypted value was never stored and cannot be read back")));
+	if (typmod >= 0 && env.context != (uint32) typmod)
+		return (struct varlena *)
+			DatumGetPointer(gdpr_value_move(kind, PointerGetDatum(value),
+											typmod, false));
+	return take_verbatim(kind, value, &env, escontext);
+}
+
+struct varlena *
+gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
+				int32 typmod, Node *escontext)
+{
+	GdprBytes	plain = {(const uint8 *) text, length};
+
+	switch (gdpr_envelope_text_form(text, length))
+	{
+		case GDPR_TEXT_ENVELOPE:
+			return input_envelope(kind, text, length, typmod, escontext);
+		case GDPR_TEXT_ESCAPED:
+			plain.data += GDPR_TEXT_ESCAPE_LEN;
+			plain.length -= GDPR_TEXT_ESCAPE_LEN;
+			break;
+		case GDPR_TEXT_PLAIN:
+			break;
+	}
+	return gdpr_value_make(kind, kind->parse(plain), typmod, false);
+}
+
+struct varlena *
+gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
+				  int32 typmod, bool is_explicit)
+{
+	GdprBytes	plain = {(const uint8 *) text, length};
+
+	if (gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE)
+		return input_envelope(kind, text, length, typmod, NULL);
+	return gdpr_value_make(kind, kind->parse(plain), typmod, is_explicit);
+}

@@ -1,0 +1,338 @@
+/*
+ * value.c
+ *	  Sealing, opening and tagging the values of encrypted types.
+ *
+ * A value is one varlena that holds an envelope (envelope.h).  Nothing in
+ * here puts a value, or any part of one, into an error report.
+ */
+#include "base/compat.h"
+
+#include "base/errors.h"
+#include "crypto/random.h"
+#include "enctype/value.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+StaticAssertDecl(GDPR_ENVELOPE_TAG_LEN == GDPR_TAG_LEN, "tag length");
+StaticAssertDecl(GDPR_ENVELOPE_NONCE_LEN == GDPR_NONCE_LEN, "nonce length");
+StaticAssertDecl(GDPR_ENVELOPE_GCM_LEN == GDPR_GCM_TAG_LEN, "GCM tag length");
+StaticAssertDecl(NAMEDATALEN <= 64, "a context's name fits into the AAD");
+
+/* Payloads up to this length are moved through the stack. */
+#define SMALL_PAYLOAD 512
+
+/* So that the text form of every value fits into one allocation. */
+#define MAX_PAYLOAD \
+	((MaxAllocSize - 64) / 4 * 3 - GDPR_ENVELOPE_OVERHEAD)
+
+void
+gdpr_value_parse(GdprBytes bytes, GdprEnvelope *env)
+{
+	if (gdpr_envelope_parse(bytes.data, bytes.length, env) != GDPR_ENVELOPE_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("encrypted value is malformed")));
+}
+
+GdprBytes
+gdpr_value_head(Datum value)
+{
+	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_EXTERNAL(raw) || VARATT_IS_COMPRESSED(raw))
+		raw = PG_DETOAST_DATUM_SLICE(value, 0, GDPR_ENVELOPE_HEAD_LEN);
+	return gdpr_value_bytes(raw);
+}
+
+const GdprContext *
+gdpr_value_context(uint32 hash)
+{
+	const GdprContext *context = gdpr_keyring_context(hash);
+
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("encryption context with hash %u does not exist", hash),
+				 errhint("Create the context of this column with gdpr.create_context.")));
+	return context;
+}
+
+/* The key that a value was sealed with, and the name in its AAD. */
+static GdprAead *
+opening_key(const GdprEnvelope *env, const char **name)
+{
+	const GdprContext *context;
+
+	*name = "";
+	if (env->flags & GDPR_FLAG_INFLIGHT)
+		return gdpr_keyring_preloaded() ?
+			gdpr_keyring_inflight_open(env->key_version) : NULL;
+	/* Keys of single subjects are not part of any keyring yet. */
+	if (env->flags & GDPR_FLAG_SUBJECT)
+		return NULL;
+	context = gdpr_keyring_context(env->context);
+	if (context == NULL)
+		return NULL;
+	*name = NameStr(context->name);
+	return gdpr_keyring_cipher(context, env->key_version, true);
+}
+
+GdprOpened
+gdpr_value_open(const GdprEnvelope *env, uint8 *out)
+{
+	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
+	size_t		aad_length;
+	const char *name;
+	GdprAead   *aead;
+
+	if (env->nonce == NULL)
+		return GDPR_OPEN_EMPTY;
+	aead = opening_key(env, &name);
+	if (aead == NULL)
+		return GDPR_OPEN_NO_KEY;
+	aad_length = gdpr_envelope_aad(env, name, aad);
+	if (!gdpr_aead_open(aead, env->nonce, aad, aad_length,
+						env->sealed, env->length, out))
+		return GDPR_OPEN_CORRUPT;
+	return GDPR_OPENED;
+}
+
+void
+gdpr_value_require_opened(GdprOpened opened)
+{
+	switch (opened)
+	{
+		case GDPR_OPENED:
+			return;
+		case GDPR_OPEN_EMPTY:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("value made for a comparison has no plaintext")));
+			break;
+		case GDPR_OPEN_NO_KEY:
+			ereport(ERROR,
+					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+					 errmsg("key of an encrypted value is not available"),
+					 errhint("Check gdpr.root_key_file or gdpr.root_key_command and gdpr.key_fingerprint().")));
+			break;
+		case GDPR_OPEN_CORRUPT:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("encrypted value does not authenticate")));
+			break;
+	}
+}
+
+void
+gdpr_value_check_read(const GdprEnvelope *env)
+{
+	if (!gdpr_value_is_loose(env))
+		gdpr_keyring_check(gdpr_value_context(env->context), GetUserId(),
+						   GDPR_PRIV_READ);
+}
+
+static void
+compute_tag(const GdprKind *kind, GdprTagKey *key, GdprBytes payload, uint8 *tag)
+{
+	GdprBytes	canonical = kind->canonical(payload);
+
+	gdpr_tag_compute(key, kind->kind, canonical.data, canonical.length, tag);
+}
+
+bool
+gdpr_value_tag(const GdprKind *kind, const GdprContext *context,
+			   uint8 generation, GdprBytes payload, uint8 *tag)
+{
+	GdprTagKey *key = gdpr_keyring_tag_key(context, generation, true);
+
+	if (key == NULL)
+		return false;
+	compute_tag(kind, key, payload, tag);
+	return true;
+}
+
+/* Allocates a value with its header written; *rest is where the nonce goes. */
+static struct varlena *
+start_value(const GdprEnvelope *env, bool payload, size_t length, uint8 **rest)
+{
+	struct varlena *value;
+	Size		size;
+
+	if (length > MAX_PAYLOAD)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value is too long for an encrypted type"),
+				 errdetail("The limit is %zu bytes.", (size_t) MAX_PAYLOAD)));
+	size = VARHDRSZ + gdpr_envelope_size(env->flags, payload, length);
+	value = (struct varlena *) palloc(size);
+	SET_VARSIZE(value, size);
+	*rest = gdpr_envelope_write_header((uint8 *) VARDATA(value), env);
+	return value;
+}
+
+/* Encrypts behind the header; rest holds the nonce already. */
+static void
+seal_rest(GdprAead *aead, const GdprEnvelope *env, const char *name,
+		  GdprBytes payload, uint8 *rest)
+{
+	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
+	size_t		aad_length = gdpr_envelope_aad(env, name, aad);
+
+	gdpr_aead_seal(aead, rest, aad, aad_length, payload.data, payload.length,
+				   rest + GDPR_ENVELOPE_NONCE_LEN);
+}
+
+/* Sealed by a key of this server run; the context may be NULL. */
+static struct varlena *
+make_inflight(const GdprKind *kind, const GdprContext *context, GdprBytes payload)
+{
+	GdprEnvelope env = {.flags = kind->kind | GDPR_FLAG_INFLIGHT};
+	GdprAead   *aead = gdpr_keyring_inflight_seal(&env.key_version);
+	struct varlena *value;
+	uint8		tag[GDPR_TAG_LEN];
+	uint8	   *rest;
+
+	if (context != NULL)
+	{
+		env.context = context->hash;
+		if (kind->canonical != NULL)
+		{
+			env.flags |= GDPR_FLAG_TAG;
+			env.tag_generation = context->tag_generation;
+			env.tag = tag;
+			compute_tag(kind, gdpr_keyring_tag_key(context, env.tag_generation, false),
+						payload, tag);
+		}
+	}
+	value = start_value(&env, true, payload.length, &rest);
+	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
+	seal_rest(aead, &env, "", payload, rest);
+	return value;
+}
+
+static struct varlena *
+make_without_count(const GdprKind *kind, const GdprContext *context,
+				   GdprBytes payload, bool is_explicit)
+{
+	if (!is_explicit)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot encrypt a value to be stored in a read-only transaction")));
+	return make_inflight(kind, context, payload);
+}
+
+struct varlena *
+gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
+				bool is_explicit)
+{
+	GdprEnvelope env = {.flags = kind->kind};
+	const GdprContext *context;
+	struct varlena *value;
+	GdprAead   *aead;
+	uint8		nonce[GDPR_NONCE_LEN];
+	uint8		tag[GDPR_TAG_LEN];
+	uint8	   *rest;
+
+	if (typmod < 0)
+		return make_inflight(kind, NULL, payload);
+	context = gdpr_value_context(typmod);
+	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
+	aead = gdpr_keyring_cipher(context, context->primary_version, false);
+	if (!gdpr_keyring_next_nonce(context, nonce))
+		return make_without_count(kind, context, payload, is_explicit);
+	env.context = context->hash;
+	env.key_version = context->primary_version;
+	if (kind->canonical != NULL)
+	{
+		env.flags |= GDPR_FLAG_TAG;
+		env.tag_generation = context->tag_generation;
+		env.tag = tag;
+		compute_tag(kind, gdpr_keyring_tag_key(context, env.tag_generation, false),
+					payload, tag);
+	}
+	value = start_value(&env, true, payload.length, &rest);
+	memcpy(rest, nonce, GDPR_NONCE_LEN);
+	seal_rest(aead, &env, NameStr(context->name), payload, rest);
+	return value;
+}
+
+struct varlena *
+gdpr_value_make_erased(const GdprKind *kind, uint32 context)
+{
+	GdprEnvelope env = {
+		.flags = kind->kind | GDPR_FLAG_ERASED,
+		.context = context,
+	};
+	uint8		tag[GDPR_TAG_LEN];
+	uint8	   *rest;
+
+	if (kind->canonical != NULL)
+	{
+		env.flags |= GDPR_FLAG_TAG;
+		gdpr_random_bytes(tag, sizeof(tag));
+		env.tag = tag;
+	}
+	return start_value(&env, false, 0, &rest);
+}
+
+/* Decrypts and makes anew; the caller has seen to the right to read. */
+static struct varlena *
+remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
+	   bool is_explicit)
+{
+	uint8		small[SMALL_PAYLOAD];
+	uint8	   *buffer = small;
+	GdprBytes	payload;
+	struct varlena *result;
+
+	if (env->length > sizeof(small))
+		buffer = palloc(env->length);
+	gdpr_value_require_opened(gdpr_value_open(env, buffer));
+	payload.data = buffer;
+	payload.length = env->length;
+	result = gdpr_value_make(kind, payload, typmod, is_explicit);
+	explicit_bzero(buffer, env->length);
+	if (buffer != small)
+		pfree(buffer);
+	return result;
+}
+
+/* An erased value stays erased, whatever context or type it goes to. */
+static struct varlena *
+move_erased(const GdprKind *kind, const GdprEnvelope *env, int32 typmod)
+{
+	if (typmod < 0 || env->context == (uint32) typmod)
+		return gdpr_value_make_erased(kind, env->context);
+	gdpr_keyring_check(gdpr_value_context(typmod), GetUserId(), GDPR_PRIV_WRITE);
+	return gdpr_value_make_erased(kind, typmod);
+}
+
+/* Is the value, as far as its header tells, what the target wants? */
+static bool
+is_at_home(const GdprKind *kind, const GdprEnvelope *head, int32 typmod)
+{
+	if (GDPR_ENVELOPE_KIND(head) != kind->kind)
+		return false;
+	if (typmod < 0)
+		return true;
+	return head->context == (uint32) typmod &&
+		(head->flags & GDPR_FLAG_INFLIGHT) == 0;
+}
+
+Datum
+gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod, bool is_explicit)
+{
+	GdprBytes	bytes = gdpr_value_head(value);
+	GdprEnvelope env;
+
+	if (gdpr_envelope_peek(bytes.data, bytes.length, &env) &&
+		is_at_home(kind, &env, typmod))
+		return value;
+	bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
+	gdpr_value_parse(bytes, &env);
+	gdpr_value_check_read(&env);
+	if (env.flags & GDPR_FLAG_ERASED)
+		return PointerGetDatum(move_erased(kind, &env, typmod));
+	return PointerGetDatum(remake(kind, &env, typmod, is_explicit));
+}

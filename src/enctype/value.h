@@ -1,0 +1,124 @@
+/*
+ * value.h
+ *	  One machinery for the values of all encrypted types: sealing, opening,
+ *	  tagging, and moving between contexts under the rights that this needs.
+ */
+#ifndef GDPR_VALUE_H
+#define GDPR_VALUE_H
+
+#include "crypto/keyring.h"
+#include "enctype/envelope.h"
+#include "nodes/nodes.h"
+
+typedef struct GdprBytes
+{
+	const uint8 *data;
+	size_t		length;
+} GdprBytes;
+
+/*
+ * What a type adds to the machinery.  The functions may return their argument
+ * unchanged; otherwise the result is palloc'd.
+ */
+typedef struct GdprKind
+{
+	uint8		kind;			/* GDPR_KIND_xxx */
+	const char *type_name;
+	/* External text in the database's encoding to payload; raises. */
+	GdprBytes	(*parse) (GdprBytes text);
+	/* Payload to external text; false when this database cannot show it. */
+	bool		(*print) (GdprBytes payload, GdprBytes *text);
+	/* The bytes that equality compares; NULL for a type without equality. */
+	GdprBytes	(*canonical) (GdprBytes payload);
+} GdprKind;
+
+extern const GdprKind gdpr_kind_text;
+extern const GdprKind gdpr_kind_secret;
+
+/* NULL for a kind that this version defines in the format alone. */
+extern const GdprKind *gdpr_kind_of(uint8 kind);
+
+typedef enum GdprOpened
+{
+	GDPR_OPENED,
+	GDPR_OPEN_EMPTY,			/* erased, or a probe: there is no payload */
+	GDPR_OPEN_NO_KEY,			/* context or key not available */
+	GDPR_OPEN_CORRUPT,			/* does not authenticate */
+} GdprOpened;
+
+static inline GdprBytes
+gdpr_value_bytes(const struct varlena *value)
+{
+	GdprBytes	bytes;
+
+	bytes.data = (const uint8 *) VARDATA_ANY(value);
+	bytes.length = VARSIZE_ANY_EXHDR(value);
+	return bytes;
+}
+
+/* A literal or parameter that no context owns yet. */
+static inline bool
+gdpr_value_is_loose(const GdprEnvelope *env)
+{
+	return (env->flags & GDPR_FLAG_INFLIGHT) != 0 && env->context == 0;
+}
+
+/* Parses a datum that is detoasted already; XX001 when it is malformed. */
+extern void gdpr_value_parse(GdprBytes bytes, GdprEnvelope *env);
+
+/* Raises 42704 naming the number when there is no such context. */
+extern const GdprContext *gdpr_value_context(uint32 hash);
+
+/* Decrypts into out, which holds env->length bytes; never raises. */
+extern GdprOpened gdpr_value_open(const GdprEnvelope *env, uint8 *out);
+
+/* Raises for any result but GDPR_OPENED: PD006, XX001, 0A000. */
+extern void gdpr_value_require_opened(GdprOpened opened);
+
+/*
+ * The current user's right to the plaintext; loose values are free.  Raises
+ * 42501 or 42704.
+ */
+extern void gdpr_value_check_read(const GdprEnvelope *env);
+
+/* The equality tag of a payload; false without the key. */
+extern bool gdpr_value_tag(const GdprKind *kind, const GdprContext *context,
+						   uint8 generation, GdprBytes payload, uint8 *tag);
+
+/*
+ * A value from a payload: of the context in typmod, which needs the write
+ * privilege, or loose when typmod is -1.  Where nonces cannot be counted an
+ * explicit cast gives a value in flight that knows its context and tag;
+ * otherwise 25006.
+ */
+extern struct varlena *gdpr_value_make(const GdprKind *kind, GdprBytes payload,
+									   int32 typmod, bool is_explicit);
+
+/* A value that was erased: no ciphertext, a random tag.  No right needed. */
+extern struct varlena *gdpr_value_make_erased(const GdprKind *kind, uint32 context);
+
+/*
+ * The value as one of this kind and context (typmod -1: whatever context it
+ * has).  The argument itself when nothing changes; else the context rule:
+ * read on the source, write on the target.
+ */
+extern Datum gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
+							 bool is_explicit);
+
+/* Text as the type's input function sees it.  escontext as in ereturn(). */
+extern struct varlena *gdpr_input_text(const GdprKind *kind, const char *text,
+									   size_t length, int32 typmod,
+									   Node *escontext);
+
+/*
+ * A string of SQL: our own text form is taken as by input, so that nothing is
+ * encrypted twice; everything else is plaintext, also what looks escaped.
+ */
+extern struct varlena *gdpr_input_string(const GdprKind *kind, const char *text,
+										 size_t length, int32 typmod,
+										 bool is_explicit);
+
+/* As much of a datum as gdpr_envelope_peek needs, fetched cheaply. */
+extern GdprBytes gdpr_value_head(Datum value);
+
+#endif							/* GDPR_VALUE_H */
