@@ -14,6 +14,18 @@ in_chroot chmod 700 /root/gdpr_ext
 
 passed=0
 failed=0
+
+# Told not to install, it names what is missing and stops.
+if waited in_chroot env GDPR_NO_INSTALL=1 make -C /root/gdpr_ext check >/dev/null ||
+	! grep -q 'missing:.* postgresql-15 ' "$chroot_log"; then
+	cat "$chroot_log"
+	echo "  FAIL  GDPR_NO_INSTALL=1 names what is missing"
+	failed=$((failed + 1))
+else
+	echo "  ok    GDPR_NO_INSTALL=1 names what is missing"
+	passed=$((passed + 1))
+fi
+
 for step in demo check; do
 	echo
 	echo "== make $step in a new Debian 12"

@@ -28,7 +28,7 @@ keep() {
 excerpt() { tail -n "${2:-40}" "$1" | sed 's/^/        /'; }
 
 # compiler_errors FILE: what the compiler says, without its command lines
-compiler_errors() { grep -vE '^(gcc|clang|cc|make)' "$1" | head -n 60 | cut -c1-200 | sed 's/^/        /'; }
+compiler_errors() { grep -vE '^([a-z0-9_-]*(gcc|clang|cc)|make)[-0-9]* ' "$1" | head -n 60 | cut -c1-200 | sed 's/^/        /'; }
 
 suite() {
 	local began
