@@ -12,7 +12,7 @@ find src -name '*.[ch]' | LC_ALL=C sort | xargs perl -e '
 		my $text = <$fh>;
 		# Blank out comments, but keep the lines and the exemption.
 		$text =~ s{(/\*.*?\*/)}{my $c = $1; my $e = $c =~ /lint: no value/ ? "GDPR_EXEMPT" : ""; (my $n = $c) =~ s/[^\n]//g; "$e$n"}gse;
-		while ($text =~ /\b(ereport|elog|ereport_domain|errsave)\s*\(/g) {
+		while ($text =~ /\b(ereport|elog|ereport_domain|errsave|ereturn)\s*\(/g) {
 			my ($kind, $start, $i) = ($1, pos($text), pos($text));
 			my ($depth, $in) = (1, "");
 			while ($depth > 0 && $i < length $text) {
@@ -29,6 +29,7 @@ find src -name '*.[ch]' | LC_ALL=C sort | xargs perl -e '
 			my $line = 1 + (substr($text, 0, $start) =~ tr/\n//);
 			my $at = "$file:$line";
 			(my $bare = $call) =~ s/"(?:[^"\\]|\\.)*"/""/g;
+			next if $bare =~ /\b__VA_ARGS__\b/;
 			if ($kind ne "elog" && $bare !~ /^\s*(DEBUG\d?|LOG|LOG_SERVER_ONLY|COMMERROR|INFO|NOTICE|WARNING)\b/
 				&& $bare !~ /\b(errcode\w*|gdpr_errcode\w*)\s*\(/) {
 				print "$at: no errcode() in a report that may be an error\n";
