@@ -13,6 +13,7 @@ find src -name '*.[ch]' | LC_ALL=C sort | xargs perl -e '
 		# Blank out comments, but keep the lines and the exemption.
 		$text =~ s{(/\*.*?\*/)}{my $c = $1; my $e = $c =~ /lint: no value/ ? "GDPR_EXEMPT" : ""; (my $n = $c) =~ s/[^\n]//g; "$e$n"}gse;
 		while ($text =~ /\b(ereport|elog|ereport_domain|errsave|ereturn)\s*\(/g) {
+			next if substr($text, 0, $-[0]) =~ /#[ \t]*define[ \t]+$/;
 			my ($kind, $start, $i) = ($1, pos($text), pos($text));
 			my ($depth, $in) = (1, "");
 			while ($depth > 0 && $i < length $text) {
