@@ -56,10 +56,14 @@ OBJS = \
 	src/hooks.o \
 	src/mask/mask.o \
 	src/registry/check.o \
+	src/registry/column.o \
 	src/registry/equality.o \
+	src/registry/link.o \
 	src/registry/load.o \
+	src/registry/predicate.o \
 	src/registry/store.o \
 	src/subject/bookkeeping.o \
+	src/subject/datamap.o \
 	src/subject/declare.o \
 	src/subject/graph.o \
 	src/subject/graph_facts.o \

@@ -4,15 +4,18 @@
  */
 #include "base/compat.h"
 
+#include "access/htup_details.h"
 #include "base/ident.h"
 #include "base/sql.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 void
 gdpr_registry_require(FunctionCallInfo fcinfo, int arg, const char *name)
@@ -23,8 +26,33 @@ gdpr_registry_require(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
+bool
+gdpr_registry_not_null(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 void
 gdpr_registry_check_relation(Oid relid)
+{
+	if (get_rel_relkind(relid) != '\0' &&
+		!gdpr_compat_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of relation %s", gdpr_ident_relation(relid))));
+	gdpr_registry_check_table(relid);
+}
+
+void
+gdpr_registry_check_table(Oid relid)
 {
 	char		relkind = get_rel_relkind(relid);
 	Oid			schema = get_rel_namespace(relid);
@@ -33,10 +61,6 @@ gdpr_registry_check_relation(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
-	if (!gdpr_compat_owns_relation(relid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of relation %s", gdpr_ident_relation(relid))));
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
 		relkind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,

@@ -72,8 +72,14 @@ extern GdprApproval *gdpr_registry_approval(const char *kind);	/* or NULL */
 
 extern void gdpr_registry_put_subject(const GdprDeclaredSubject *subject);
 extern void gdpr_registry_put_link(const GdprDeclaredLink *link);
+extern void gdpr_registry_put_column(const GdprDeclaredColumn *column);
 extern void gdpr_registry_put_sharing(const GdprSharing *sharing);
 extern void gdpr_registry_put_approval(const char *kind, const GdprApproval *approval);
+
+/* False when it was not declared. */
+extern bool gdpr_registry_delete_subject(const char *kind);
+extern bool gdpr_registry_delete_link(const GdprDeclaredLink *link);
+extern bool gdpr_registry_delete_column(Oid relid, const char *name);
 
 /* A list of char * as the name[] or text[] that our tables hold. */
 extern ArrayType *gdpr_registry_names(const List *names);
@@ -90,6 +96,11 @@ extern Oid	gdpr_registry_equality(Oid parent_type, Oid child_type);
  * his; 42809 for what is no table; 0A000 for temporary and our own tables.
  */
 extern void gdpr_registry_check_relation(Oid relid);
+
+/* The same without asking whose it is. */
+extern void gdpr_registry_check_table(Oid relid);
+
+extern bool gdpr_registry_not_null(Oid relid, AttrNumber attnum);
 
 /* 22004 when the argument, counted from 0, is null; the name is the argument's. */
 extern void gdpr_registry_require(FunctionCallInfo fcinfo, int arg, const char *name);

@@ -71,17 +71,25 @@ gdpr_registry_list(ArrayType *array)
 }
 
 /* One statement on our own tables; a NULL pointer in values is a null. */
-static void
-write_row(const char *sql, int nargs, Oid *types, Datum *values)
+static uint64
+write_rows(const char *sql, int nargs, Oid *types, Datum *values, int expected)
 {
+	uint64		rows;
 	char		nulls[16];
 	GdprSqlScope scope;
 
 	for (int i = 0; i < nargs; i++)
 		nulls[i] = DatumGetPointer(values[i]) == NULL ? 'n' : ' ';
 	gdpr_sql_begin_own(&scope);
-	(void) gdpr_sql_run(sql, nargs, types, values, nulls, false, SPI_OK_INSERT);
+	rows = gdpr_sql_run(sql, nargs, types, values, nulls, false, expected);
 	gdpr_sql_end_own(&scope);
+	return rows;
+}
+
+static void
+write_row(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	(void) write_rows(sql, nargs, types, values, SPI_OK_INSERT);
 }
 
 static Datum
@@ -176,4 +184,68 @@ gdpr_registry_put_approval(const char *kind, const GdprApproval *approval)
 			  "ON CONFLICT (kind) DO UPDATE SET hash = excluded.hash, "
 			  "links = excluded.links, approved_by = excluded.approved_by, "
 			  "approved_at = excluded.approved_at", 3, types, values);
+}
+
+void
+gdpr_registry_put_column(const GdprDeclaredColumn *column)
+{
+	Oid			types[] = {REGCLASSOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[8];
+
+	values[0] = ObjectIdGetDatum(column->relid);
+	values[1] = name_or_null(column->name);
+	values[2] = text_or_null(column->category);
+	values[3] = text_or_null(column->mask);
+	values[4] = text_or_null(column->on_forget);
+	values[5] = text_or_null(column->ground);
+	values[6] = text_or_null(column->origin);
+	values[7] = text_or_null(column->label);
+	write_row("INSERT INTO gdpr.personal_column (relation, column_name, category, mask, "
+			  "on_forget, ground, origin, label) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+			  "ON CONFLICT (relation, column_name) DO UPDATE SET "
+			  "category = excluded.category, mask = excluded.mask, "
+			  "on_forget = excluded.on_forget, ground = excluded.ground, "
+			  "origin = excluded.origin, label = excluded.label, "
+			  "declared_by = excluded.declared_by, declared_at = excluded.declared_at",
+			  8, types, values);
+}
+
+bool
+gdpr_registry_delete_subject(const char *kind)
+{
+	Oid			types[] = {NAMEOID};
+	Datum		values[1];
+
+	values[0] = name_or_null(kind);
+	(void) write_rows("DELETE FROM gdpr.approval WHERE kind = $1",
+					  1, types, values, SPI_OK_DELETE);
+	return write_rows("DELETE FROM gdpr.subject WHERE kind = $1",
+					  1, types, values, SPI_OK_DELETE) > 0;
+}
+
+bool
+gdpr_registry_delete_link(const GdprDeclaredLink *link)
+{
+	Oid			types[] = {REGCLASSOID, NAMEARRAYOID, REGCLASSOID, NAMEARRAYOID};
+	Datum		values[4];
+
+	values[0] = ObjectIdGetDatum(link->child);
+	values[1] = PointerGetDatum(gdpr_registry_names(link->child_columns));
+	values[2] = ObjectIdGetDatum(link->parent);
+	values[3] = PointerGetDatum(gdpr_registry_names(link->parent_columns));
+	return write_rows("DELETE FROM gdpr.link WHERE child = $1 AND child_columns = $2 "
+					  "AND parent = $3 AND parent_columns = $4",
+					  4, types, values, SPI_OK_DELETE) > 0;
+}
+
+bool
+gdpr_registry_delete_column(Oid relid, const char *name)
+{
+	Oid			types[] = {REGCLASSOID, NAMEOID};
+	Datum		values[2];
+
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = name_or_null(name);
+	return write_rows("DELETE FROM gdpr.personal_column WHERE relation = $1 "
+					  "AND column_name = $2", 2, types, values, SPI_OK_DELETE) > 0;
 }

@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 
 GDPR_FUNCTION(gdpr_declare_subject);
+GDPR_FUNCTION(gdpr_undeclare_subject);
 
 /* Reports carry the kind, so it is a name that people can read. */
 static void
@@ -187,4 +188,24 @@ gdpr_declare_subject(PG_FUNCTION_ARGS)
 					subject.kind, list_length(map->links), count_reviews(map)),
 			 errhint("See gdpr.data_map(), decide with gdpr.declare_link(), then call gdpr.approve_map().")));
 	PG_RETURN_INT32(list_length(map->links));
+}
+
+Datum
+gdpr_undeclare_subject(PG_FUNCTION_ARGS)
+{
+	char	   *kind = NameStr(*PG_GETARG_NAME(0));
+	ListCell   *lc;
+
+	foreach(lc, gdpr_registry_subjects())
+	{
+		GdprDeclaredSubject *subject = lfirst(lc);
+
+		if (strcmp(subject->kind, kind) == 0)
+			gdpr_registry_check_relation(subject->relid);
+	}
+	if (!gdpr_registry_delete_subject(kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_RELATION_NOT_DECLARED),
+				 errmsg("subject kind \"%s\" is not declared", kind)));
+	PG_RETURN_VOID();
 }

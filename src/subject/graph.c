@@ -204,6 +204,10 @@ make_link(GraphWork *work, const GdprReference *reference, const GdprWalkEdge *e
 
 	link->child = relation_of(work, edge->child);
 	link->parent = relation_of(work, edge->parent);
+	if (work->walk.nodes[edge->child].state == GDPR_WALK_OUTSIDE)
+		link->child->depth = link->parent->depth + 1;
+	if (work->walk.nodes[edge->parent].state == GDPR_WALK_OUTSIDE)
+		link->parent->depth = link->child->depth + 1;
 	link->child_relid = reference->child;
 	link->parent_relid = reference->parent;
 	link->parent_only = reference->parent_only;
@@ -224,11 +228,14 @@ make_link(GraphWork *work, const GdprReference *reference, const GdprWalkEdge *e
 	return link;
 }
 
-/* The end of the link that is farther from the subject. */
-static int
-link_depth(const GdprLink *link)
+GdprRelation *
+gdpr_graph_far_end(const GdprLink *link)
 {
-	return link->belongs == GDPR_BELONGS_OWNS ? link->parent->depth : link->child->depth;
+	if (link->belongs == GDPR_BELONGS_OWNS)
+		return link->parent;
+	if (link->belongs == GDPR_BELONGS_NONE && link->parent->depth > link->child->depth)
+		return link->parent;
+	return link->child;
 }
 
 static int
@@ -236,10 +243,9 @@ compare_links(const ListCell *a, const ListCell *b)
 {
 	const GdprLink *x = lfirst(a);
 	const GdprLink *y = lfirst(b);
+	int			depth = gdpr_graph_far_end(x)->depth - gdpr_graph_far_end(y)->depth;
 
-	if (link_depth(x) != link_depth(y))
-		return link_depth(x) - link_depth(y);
-	return strcmp(x->name, y->name);
+	return depth != 0 ? depth : strcmp(x->name, y->name);
 }
 
 static int

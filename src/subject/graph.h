@@ -124,6 +124,7 @@ typedef struct GdprMap
 	GdprRelation *root;
 	int			nkeys;
 	AttrNumber *keys;			/* key columns in the root */
+	char	   *key_index;
 	List	   *relations;		/* GdprRelation, by depth then label */
 	List	   *links;			/* GdprLink, deterministic order; those with
 								 * belongs "none" are here only, to be shown */

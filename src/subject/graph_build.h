@@ -15,6 +15,12 @@ extern bool gdpr_bookkeeping_suspect(Oid relid);
 extern GdprRelation *gdpr_graph_describe(GdprInheritance *inheritance,
 										 Oid relid, List *declared_columns);
 
+/*
+ * The relation that a link brings in: the child, or the parent for "owns" and
+ * for the step up that leads nowhere.
+ */
+extern GdprRelation *gdpr_graph_far_end(const GdprLink *link);
+
 /* graph_facts.c: indexes and warnings of a finished map */
 extern void gdpr_graph_note_facts(GdprMap *map, GdprInheritance *inheritance,
 								  List *references);

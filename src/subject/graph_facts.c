@@ -159,20 +159,6 @@ note_index(GdprInheritance *inheritance, GdprLink *link)
 							 gdpr_ident_relation(relid), list));
 }
 
-static bool
-column_is_not_null(Oid relid, AttrNumber attnum)
-{
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-										Int16GetDatum(attnum));
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* The catalog lets such a key be made; it fails when a parent is deleted. */
 static void
 note_set_null(GdprLink *link, const GdprReference *reference)
@@ -185,7 +171,7 @@ note_set_null(GdprLink *link, const GdprReference *reference)
 		return;
 	for (int i = 0; i < n; i++)
 	{
-		if (column_is_not_null(link->child_relid, columns[i]))
+		if (gdpr_registry_not_null(link->child_relid, columns[i]))
 			add_warning(&link->warning,
 						psprintf("ON DELETE SET NULL will fail: column %s is NOT NULL",
 								 gdpr_ident_column(link->child_relid, columns[i])));
@@ -335,7 +321,7 @@ note_unmasked(GdprRelation *relation)
 		GdprColumn *column = lfirst(lc);
 
 		if (!column->keep && column->mask == NULL &&
-			column_is_not_null(column->relid, column->attnum))
+			gdpr_registry_not_null(column->relid, column->attnum))
 			add_warning(&relation->warning,
 						psprintf("personal column %s is NOT NULL and has no mask",
 								 gdpr_ident_column(column->relid, column->attnum)));
@@ -416,8 +402,12 @@ reference_of(const GdprLink *link, List *references)
 void
 gdpr_graph_note_facts(GdprMap *map, GdprInheritance *inheritance, List *references)
 {
+	Oid			key_index = find_serving_index(inheritance, map->root, map->root->relid,
+											   map->nkeys, map->keys);
 	ListCell   *lc;
 
+	if (OidIsValid(key_index))
+		map->key_index = gdpr_ident_relation(key_index);
 	foreach(lc, map->links)
 	{
 		GdprLink   *link = lfirst(lc);

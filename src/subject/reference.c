@@ -18,21 +18,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static bool
-column_not_null(Oid relid, AttrNumber attnum)
-{
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-										Int16GetDatum(attnum));
-	bool		result = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-		ReleaseSysCache(tuple);
-	}
-	return result;
-}
-
 static GdprReference *
 make_reference(GdprInheritance *inheritance, Oid child, Oid parent, int ncolumns)
 {
@@ -55,7 +40,7 @@ note_nulls(GdprReference *reference)
 	reference->not_null = true;
 	for (int i = 0; i < reference->ncolumns; i++)
 	{
-		if (!column_not_null(reference->child, reference->child_columns[i]))
+		if (!gdpr_registry_not_null(reference->child, reference->child_columns[i]))
 			reference->not_null = false;
 	}
 }

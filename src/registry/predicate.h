@@ -1,0 +1,17 @@
+/*
+ * predicate.h
+ *	  The condition on a link: which rows of the child it is about.
+ */
+#ifndef GDPR_PREDICATE_H
+#define GDPR_PREDICATE_H
+
+/* The alias of the child in the text that is stored. */
+#define GDPR_PREDICATE_ALIAS "c"
+
+/*
+ * The predicate as one qualified expression that means the same under every
+ * search_path.  Raises 42601 and others without repeating the text.
+ */
+extern char *gdpr_predicate_normalise(Oid relid, const char *text);
+
+#endif							/* GDPR_PREDICATE_H */
