@@ -57,7 +57,9 @@ OBJS = \
 	src/mask/mask.o \
 	src/registry/check.o \
 	src/registry/column.o \
+	src/registry/duty.o \
 	src/registry/equality.o \
+	src/registry/events.o \
 	src/registry/link.o \
 	src/registry/load.o \
 	src/registry/predicate.o \

@@ -66,3 +66,26 @@ CREATE FUNCTION gdpr.approve_map(kind name, map_hash text DEFAULT NULL)
 	AS 'MODULE_PATHNAME', 'gdpr_approve_map';
 COMMENT ON FUNCTION gdpr.approve_map(name, text) IS 'a person''s yes to a kind''s map; refuses while a link is undecided; returns the hash';
 REVOKE ALL ON FUNCTION gdpr.approve_map(name, text) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.registry_on_drop()
+	RETURNS event_trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_registry_on_drop';
+COMMENT ON FUNCTION gdpr.registry_on_drop() IS 'removes declarations about dropped tables and columns';
+REVOKE ALL ON FUNCTION gdpr.registry_on_drop() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.registry_on_rename()
+	RETURNS event_trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_registry_on_rename';
+COMMENT ON FUNCTION gdpr.registry_on_rename() IS 'follows renamed columns in declarations';
+REVOKE ALL ON FUNCTION gdpr.registry_on_rename() FROM PUBLIC;
+
+CREATE EVENT TRIGGER gdpr_registry_on_drop ON sql_drop
+	EXECUTE FUNCTION gdpr.registry_on_drop();
+COMMENT ON EVENT TRIGGER gdpr_registry_on_drop IS 'removes declarations about dropped tables and columns';
+
+CREATE EVENT TRIGGER gdpr_registry_on_rename ON ddl_command_end
+	WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE')
+	EXECUTE FUNCTION gdpr.registry_on_rename();
+COMMENT ON EVENT TRIGGER gdpr_registry_on_rename IS 'follows renamed columns in declarations';

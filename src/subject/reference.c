@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "base/ident.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "subject/reference.h"
@@ -97,7 +98,17 @@ load_foreign_keys(GdprInheritance *inheritance)
 	return result;
 }
 
-/* NULL when a column is gone or the types no longer compare. */
+/* Better no map than one without a link that somebody declared. */
+static void
+refuse_link(const GdprDeclaredLink *link)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("a declared link from %s to %s no longer fits its columns",
+					gdpr_ident_relation(link->child), gdpr_ident_relation(link->parent)),
+			 errhint("Take it back with gdpr.undeclare_link() and declare it again.")));
+}
+
 static GdprReference *
 from_declared(GdprInheritance *inheritance, GdprDeclaredLink *link)
 {
@@ -105,20 +116,20 @@ from_declared(GdprInheritance *inheritance, GdprDeclaredLink *link)
 	GdprReference *reference = make_reference(inheritance, link->child, link->parent, n);
 
 	if (list_length(link->parent_columns) != n)
-		return NULL;
+		refuse_link(link);
 	for (int i = 0; i < n; i++)
 	{
 		AttrNumber	child = get_attnum(link->child, list_nth(link->child_columns, i));
 		AttrNumber	parent = get_attnum(link->parent, list_nth(link->parent_columns, i));
 
 		if (child <= 0 || parent <= 0)
-			return NULL;
+			refuse_link(link);
 		reference->child_columns[i] = child;
 		reference->parent_columns[i] = parent;
 		reference->operators[i] = gdpr_registry_equality(get_atttype(link->parent, parent),
 														  get_atttype(link->child, child));
 		if (!OidIsValid(reference->operators[i]))
-			return NULL;
+			refuse_link(link);
 	}
 	reference->declared = link;
 	note_nulls(reference);
@@ -183,8 +194,6 @@ merge_declared(GdprInheritance *inheritance, List *references)
 		GdprReference *link = from_declared(inheritance, lfirst(lc));
 		bool		decides = false;
 
-		if (link == NULL)
-			continue;
 		for (int i = 0; i < nforeign; i++)
 		{
 			GdprReference *reference = list_nth(references, i);

@@ -1,0 +1,156 @@
+/*
+ * events.c
+ *	  Declarations follow the tables that they are about.
+ *
+ * A dropped table would leave a bare number behind that a dump carries into
+ * another database, where it may be somebody else's table.  Columns are
+ * stored by name, because numbers change in a restore; so a rename is
+ * followed here.
+ */
+#include "base/compat.h"
+
+#include "base/ident.h"
+#include "base/sql.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "registry/registry.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+GDPR_FUNCTION(gdpr_registry_on_drop);
+GDPR_FUNCTION(gdpr_registry_on_rename);
+
+/* Relations and columns among what one command dropped. */
+#define GONE \
+	"WITH gone AS (SELECT d.objid, CASE WHEN d.objsubid <> 0 THEN d.address_names[3] END AS col " \
+	"FROM pg_catalog.pg_event_trigger_dropped_objects() d " \
+	"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) "
+
+static const char *const drop_statements[] = {
+	GONE "DELETE FROM gdpr.approval a USING gdpr.subject s, gone g WHERE a.kind = s.kind "
+	"AND s.relation = g.objid AND (g.col IS NULL OR g.col = ANY (s.key))",
+	GONE "DELETE FROM gdpr.subject s USING gone g "
+	"WHERE s.relation = g.objid AND (g.col IS NULL OR g.col = ANY (s.key))",
+	GONE "DELETE FROM gdpr.link l USING gone g "
+	"WHERE (l.child = g.objid AND (g.col IS NULL OR g.col = ANY (l.child_columns) OR g.col = l.keep_since)) "
+	"OR (l.parent = g.objid AND (g.col IS NULL OR g.col = ANY (l.parent_columns)))",
+	GONE "DELETE FROM gdpr.personal_column c USING gone g "
+	"WHERE c.relation = g.objid AND (g.col IS NULL OR g.col = c.column_name)",
+	GONE "DELETE FROM gdpr.sharing l USING gone g "
+	"WHERE (l.child = g.objid AND (g.col IS NULL OR g.col = ANY (l.child_columns))) "
+	"OR (l.parent = g.objid AND (g.col IS NULL OR g.col = ANY (l.parent_columns)))",
+};
+
+static const char *const rename_statements[] = {
+	"UPDATE gdpr.subject SET key = pg_catalog.array_replace(key, $2, $3) "
+	"WHERE relation = ANY ($1) AND $2 = ANY (key)",
+	"UPDATE gdpr.link SET child_columns = pg_catalog.array_replace(child_columns, $2, $3) "
+	"WHERE child = ANY ($1) AND $2 = ANY (child_columns)",
+	"UPDATE gdpr.link SET parent_columns = pg_catalog.array_replace(parent_columns, $2, $3) "
+	"WHERE parent = ANY ($1) AND $2 = ANY (parent_columns)",
+	"UPDATE gdpr.link SET keep_since = $3 WHERE child = ANY ($1) AND keep_since = $2",
+	"UPDATE gdpr.personal_column SET column_name = $3 "
+	"WHERE relation = ANY ($1) AND column_name = $2",
+	"UPDATE gdpr.sharing SET child_columns = pg_catalog.array_replace(child_columns, $2, $3) "
+	"WHERE child = ANY ($1) AND $2 = ANY (child_columns)",
+	"UPDATE gdpr.sharing SET parent_columns = pg_catalog.array_replace(parent_columns, $2, $3) "
+	"WHERE parent = ANY ($1) AND $2 = ANY (parent_columns)",
+};
+
+static EventTriggerData *
+event_data(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by the event trigger manager")));
+	return (EventTriggerData *) fcinfo->context;
+}
+
+/* Not while the extension's own script or its DROP is under way. */
+static bool
+tables_are_there(void)
+{
+	Oid			schema = gdpr_sql_schema();
+
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("sharing", schema)) &&
+		OidIsValid(get_relname_relid("subject", schema));
+}
+
+Datum
+gdpr_registry_on_drop(PG_FUNCTION_ARGS)
+{
+	uint64		removed = 0;
+	GdprSqlScope scope;
+
+	(void) event_data(fcinfo);
+	if (!tables_are_there())
+		PG_RETURN_NULL();
+	gdpr_sql_begin_own(&scope);
+	for (int i = 0; i < lengthof(drop_statements); i++)
+		removed += gdpr_sql_run(drop_statements[i], 0, NULL, NULL, NULL, false,
+								SPI_OK_DELETE);
+	gdpr_sql_end_own(&scope);
+	if (removed > 0)
+		ereport(NOTICE,
+				(errmsg("declarations about dropped tables or columns were removed")));
+	PG_RETURN_NULL();
+}
+
+/* The relation and everything that inherited its column. */
+static ArrayType *
+renamed_relations(Oid relid)
+{
+	List	   *all = find_all_inheritors(relid, NoLock, NULL);
+	Datum	   *values = palloc(sizeof(Datum) * list_length(all));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, all)
+		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
+static void
+rename_column(Oid relid, const char *from, const char *to)
+{
+	Oid			types[] = {OIDARRAYOID, NAMEOID, NAMEOID};
+	Datum		values[3];
+	bool		in_predicate;
+	GdprSqlScope scope;
+
+	values[0] = PointerGetDatum(renamed_relations(relid));
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(from));
+	values[2] = DirectFunctionCall1(namein, CStringGetDatum(to));
+	gdpr_sql_begin_own(&scope);
+	for (int i = 0; i < lengthof(rename_statements); i++)
+		(void) gdpr_sql_run(rename_statements[i], 3, types, values, NULL, false,
+							SPI_OK_UPDATE);
+	in_predicate = gdpr_sql_run("SELECT 1 FROM gdpr.link WHERE child = ANY ($1) AND "
+								"pg_catalog.strpos(predicate, pg_catalog.quote_ident($2::text)) > 0",
+								3, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	gdpr_sql_end_own(&scope);
+	if (in_predicate)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("a link of relation %s has a predicate that may name the renamed column",
+						gdpr_ident_relation(relid)),
+				 errhint("Declare the link again with gdpr.declare_link().")));
+}
+
+Datum
+gdpr_registry_on_rename(PG_FUNCTION_ARGS)
+{
+	RenameStmt *stmt = (RenameStmt *) event_data(fcinfo)->parsetree;
+	Oid			relid;
+
+	if (!IsA(stmt, RenameStmt) || stmt->renameType != OBJECT_COLUMN ||
+		stmt->relation == NULL || !tables_are_there())
+		PG_RETURN_NULL();
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (OidIsValid(relid))
+		rename_column(relid, stmt->subname, stmt->newname);
+	PG_RETURN_NULL();
+}
