@@ -41,7 +41,7 @@ q -P pager=off -v rows="$rows" <<'SQL'
 \echo nanoseconds a value, medians:
 SELECT name, round((ms * 1e6 / :rows * CASE WHEN name LIKE '%(1/50)' THEN 50 ELSE 1 END)::numeric, 0) AS ns, rounds
 FROM bench.median ORDER BY name;
-\echo against the aims (cost over plain / OpenSSL alone; the median of the rounds' ratios):
+\echo against the aims, medians of the per-round ratios of (cost over plain) to (OpenSSL alone)
 WITH r AS (
 	SELECT round,
 		   max(ms) FILTER (WHERE name = 'write plain') AS wp,

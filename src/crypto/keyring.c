@@ -121,6 +121,7 @@ refresh_cache(void)
 	}
 }
 
+/* Values of one column follow each other, so the last answer is kept. */
 const GdprContext *
 gdpr_keyring_context(uint32 hash)
 {
@@ -130,7 +131,9 @@ gdpr_keyring_context(uint32 hash)
 		refresh_cache();
 	if (cache == NULL)
 		return NULL;
-	return hash_search(cache->contexts, &hash, HASH_FIND, NULL);
+	if (cache->last == NULL || cache->last->hash != hash)
+		cache->last = hash_search(cache->contexts, &hash, HASH_FIND, NULL);
+	return cache->last;
 }
 
 const GdprContext *

@@ -66,6 +66,7 @@ typedef struct GdprContextCache
 	MemoryContextCallback callback;
 	Oid			relid;			/* of gdpr.context */
 	HTAB	   *contexts;		/* by hash, of GdprContext */
+	const GdprContext *last;	/* found by the last lookup, NULL for none */
 	struct GdprContextKeys *keys;	/* of all of them */
 	GdprDomain *domains;
 	LocalTransactionId retired_in;
