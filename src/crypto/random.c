@@ -3,12 +3,11 @@
  *	  Random bytes from OpenSSL, buffered; the buffer is dropped after fork.
  *
  * One call of the generator costs 0.4 microseconds whatever it returns, so
- * nonces and ids are cut from a buffer.  A child process must not repeat what
+ * nonces and ids, which are no secrets, are cut from a buffer.  A child process must not repeat what
  * its parent has in the buffer: the process id tells.
  */
 #include "base/compat.h"
 
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include "crypto/random.h"
@@ -50,7 +49,6 @@ gdpr_random_bytes(uint8 *out, size_t length)
 	if (length > BUFFER_LEN - buffer_used || buffer_pid != MyProcPid)
 		refill();
 	memcpy(out, buffer + buffer_used, length);
-	OPENSSL_cleanse(buffer + buffer_used, length);
 	buffer_used += length;
 }
 
