@@ -1,5 +1,8 @@
 -- Contexts: the encryption key domains, their wrapped keys, and who may use
 -- them.  The keys are worthless without the server's root key.
+--
+-- No foreign keys between them: pg_restore -j fills tables of an extension in
+-- any order.
 
 CREATE TABLE gdpr.context (
 	name		name PRIMARY KEY,
@@ -12,7 +15,7 @@ COMMENT ON COLUMN gdpr.context.hash IS 'type modifier of the context''s columns,
 COMMENT ON COLUMN gdpr.context.tag_domain IS 'contexts of one tag domain have equal tags for equal values';
 
 CREATE TABLE gdpr.context_key (
-	context		name NOT NULL REFERENCES gdpr.context,
+	context		name NOT NULL,
 	version		smallint NOT NULL CHECK (version > 0),
 	status		text NOT NULL CHECK (status IN ('primary', 'enabled', 'retired', 'destroyed')),
 	root_id		text,
@@ -44,7 +47,7 @@ COMMENT ON COLUMN gdpr.tag_key.wrapped IS 'nonce, encrypted key, authentication 
 COMMENT ON INDEX gdpr.tag_key_primary IS 'new tags of a domain have one key';
 
 CREATE TABLE gdpr.context_grant (
-	context		name NOT NULL REFERENCES gdpr.context,
+	context		name NOT NULL,
 	role		name NOT NULL,
 	privilege	text NOT NULL CHECK (privilege IN ('read', 'search', 'write')),
 	PRIMARY KEY (context, role, privilege)

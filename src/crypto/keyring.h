@@ -89,6 +89,9 @@ extern GdprAead *gdpr_keyring_inflight_open(uint16 generation);
 /* Was the library loaded by shared_preload_libraries? */
 extern bool gdpr_keyring_preloaded(void);
 
+/* Raises 55000, with the line to add, when it was not. */
+extern void gdpr_keyring_require_preload(void);
+
 /* Is at least one root key loaded? */
 extern bool gdpr_keyring_has_root(void);
 

@@ -95,9 +95,6 @@ typedef struct GdprKeyringShared
 
 extern GdprKeyringShared *gdpr_keyring_shared;
 
-/* Raises 55000 without preload. */
-extern void gdpr_keyring_require_preload(void);
-
 /* The slot of a version; NULL when there is none. */
 extern GdprKeySlot *gdpr_keyring_slot(GdprKeySlot *slots, uint16 version);
 

@@ -13,7 +13,9 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
 #include "access/parallel.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "base/sql.h"
@@ -22,6 +24,7 @@
 #include "crypto/random.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #define STEP 256				/* INCREMENT of the sequences */
 #define BUDGET (INT64CONST(1) << 31)
@@ -89,10 +92,30 @@ gdpr_nonce_return(GdprKeySlot *slot)
 	slot->nonces = 0;
 }
 
-static void
-draw_from_sequence(const GdprContext *context, Oid sequence)
+/* What nextval would return, read without drawing it. */
+static int64
+peek_sequence(Oid sequence)
 {
-	if (nextval_internal(sequence, false) + STEP > BUDGET)
+	Relation	rel = table_open(sequence, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple = systable_getnext(scan);
+	Form_pg_sequence_data data;
+	int64		next;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "sequence with OID %u is empty", sequence);
+	data = (Form_pg_sequence_data) GETSTRUCT(tuple);
+	next = data->last_value + (data->is_called ? STEP : 0);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return next;
+}
+
+/* Raises an error unless a step from this count on is within the budget. */
+static void
+check_budget(const GdprContext *context, int64 counted)
+{
+	if (counted + STEP > BUDGET)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("the key of context \"%s\" has sealed as many values as one key may",
@@ -107,6 +130,7 @@ draw(const GdprContext *context, GdprKeySlot *slot)
 
 	if (balance <= 0 && IsInParallelMode())
 	{
+		check_budget(context, peek_sequence(slot->sequence) - balance);
 		if (!add_balance(slot->sequence, balance - STEP))
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -117,7 +141,7 @@ draw(const GdprContext *context, GdprKeySlot *slot)
 	{
 		/* Pays the debt and takes one step; what an error leaves is lost. */
 		for (; balance <= 0; balance += STEP)
-			draw_from_sequence(context, slot->sequence);
+			check_budget(context, nextval_internal(slot->sequence, false));
 	}
 	slot->nonces = balance;
 }

@@ -111,6 +111,7 @@ gdpr_value_require_opened(GdprOpened opened)
 					 errmsg("value made for a comparison has no plaintext")));
 			break;
 		case GDPR_OPEN_NO_KEY:
+			gdpr_keyring_require_preload();
 			ereport(ERROR,
 					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
 					 errmsg("key of an encrypted value is not available"),

@@ -171,8 +171,15 @@ configure('gdpr.root_key_file' => $file);
 $node->start;
 $node->safe_psql('postgres', q(
 	CREATE EXTENSION gdpr_ext;
-	SELECT gdpr.create_context('pii');
+	SELECT gdpr.create_context('pii', '{postgres}');
+	CREATE TABLE person (email enctext('pii') UNIQUE);
+	INSERT INTO person VALUES ('kanarialintu-1'), (''), (NULL);
 ));
+my $rows = q(SELECT email::text FROM person ORDER BY 1);
+is($node->safe_psql('postgres', $rows), "\nkanarialintu-1\n", 'values are read');
+my $copy = 'SET gdpr.output = ciphertext; COPY person TO STDOUT';
+my $bytes = $node->safe_psql('postgres', $copy);
+unlike($bytes, qr/kanarialintu/, 'and are stored otherwise');
 is($node->safe_psql('postgres', $status), 'pii 1 true true', 'a key from the file opens its context');
 my $stored = $node->safe_psql('postgres', 'TABLE gdpr.context_key');
 my $print = $node->safe_psql('postgres', 'SELECT * FROM gdpr.key_fingerprint()');
@@ -188,9 +195,16 @@ restart_with("$other\n");
 is($node->safe_psql('postgres', $status), 'pii 1 false false', 'another key of the same id opens nothing');
 isnt($node->safe_psql('postgres', 'SELECT * FROM gdpr.key_fingerprint()'), $print, 'and has another fingerprint');
 is($node->safe_psql('postgres', 'TABLE gdpr.context_key'), $stored, 'and what is stored is untouched');
+is(state_of($rows), 'PD006', 'its values raise PD006');
+is(state_of(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-1')), 'PD006', 'so does a search');
+is(state_of(q(INSERT INTO person VALUES ('kanarialintu-2'))), 'PD006', 'and a new value');
+like($node->safe_psql('postgres', 'SELECT email FROM person'), qr/^gdpr:/, 'they are shown as they are stored');
+$node->safe_psql('postgres', 'REINDEX TABLE person; VACUUM (FULL, ANALYZE) person');
+is($node->safe_psql('postgres', $copy), $bytes, 'and stay what they were');
 
 restart_with("2 $other\n1 $key\n");
 is($node->safe_psql('postgres', $status), 'pii 1 true true', 'of two keys the one that wrapped it opens it');
+is($node->safe_psql('postgres', $rows), "\nkanarialintu-1\n", 'and its values');
 $node->safe_psql('postgres', q(SELECT gdpr.create_context('crm')));
 is($node->safe_psql('postgres', $status), 'crm 2 true true, pii 1 true true', 'the first is used for what is new');
 restart_with("2 $other\n");
@@ -222,6 +236,8 @@ $node->restart;
 is($node->safe_psql('postgres', $status), 'crm 2 false false, pii 1 false false', 'without keys the server starts');
 is($node->safe_psql('postgres', 'SELECT * FROM gdpr.key_fingerprint()'), '', 'has no fingerprint to show');
 is(state_of(q(SELECT gdpr.create_context('late'))), 'PD006', 'and the first use raises PD006');
+is(state_of($rows), 'PD006', 'to read');
+is(state_of(q(INSERT INTO person VALUES ('kanarialintu-2'))), 'PD006', 'and to write');
 
 # --- a stand-alone backend is how a server is mended: a bad key only warns
 
@@ -234,7 +250,9 @@ IPC::Run::run(
 like($out, qr/answer = "mended"/, 'a stand-alone backend runs with a bad key');
 like($err, qr/WARNING: +no root key from setting "gdpr.root_key_file"/, 'and warns');
 
-# --- dump and restore
+# --- dump and restore, of ciphertext
+
+$ENV{PGOPTIONS} = '-c gdpr.output=ciphertext';
 
 put($file, "2 $other\n1 $key\n");
 configure('gdpr.root_key_file' => $file);
@@ -251,6 +269,7 @@ $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->
 	'its restore, though a role with a grant is gone');
 is($node->safe_psql('copy', $contents), $node->safe_psql('postgres', $contents), 'brings everything back');
 is($node->safe_psql('copy', $status), 'crm 2 true true, pii 1 true true', 'and its keys open');
+is($node->safe_psql('copy', "SET gdpr.output = plaintext; $rows"), "\nkanarialintu-1\n", 'and its values are read');
 is($node->safe_psql('copy', "SELECT last_value FROM gdpr.$first"), 512, 'and are counted on from where they were');
 $node->safe_psql('copy', q(SELECT gdpr.create_context('new')));
 $node->command_ok([ 'pg_dump', '-Fd', '-f', "$folder/dump.d", $node->connstr('copy') ], 'pg_dump as a folder');
@@ -258,17 +277,27 @@ $node->safe_psql('postgres', 'CREATE DATABASE copy2');
 $node->command_ok([ 'pg_restore', '-j2', '-e', '-d', $node->connstr('copy2'), "$folder/dump.d" ],
 	'its parallel restore');
 is($node->safe_psql('copy2', $contents), $node->safe_psql('copy', $contents), 'brings everything back too');
-$node->safe_psql('copy', 'SET gdpr.allow_drop = on; DROP EXTENSION gdpr_ext');
+$node->safe_psql('copy', 'SET gdpr.allow_drop = on; DROP TABLE person; DROP EXTENSION gdpr_ext');
 is($node->safe_psql('copy', "SELECT count(*) FROM pg_class WHERE relname LIKE 'nonce%'"),
 	0, 'DROP EXTENSION takes the sequences along, restored ones too');
 
 # --- without preload: there, keyless
+
+delete $ENV{PGOPTIONS};
 
 configure('shared_preload_libraries' => '');
 $node->restart;
 is(state_of('SELECT * FROM gdpr.key_fingerprint()'), '55000', 'without preload, keys are 55000');
 is(state_of(q(SELECT gdpr.create_context('late'))), '55000', 'and so is a new context');
 is($node->safe_psql('postgres', $status), 'crm 2 false false, pii 1 false false', 'what is stored can be looked at');
+is(state_of($rows), '55000', 'not read');
+is(state_of(q(INSERT INTO person VALUES ('kanarialintu-2'))), '55000', 'not written in plaintext');
+is(state_of(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-1')), '55000', 'and not searched for plaintext');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM person p JOIN person q USING (email)'), 2, 'but joined,');
+is($node->safe_psql('postgres', $copy), $bytes, 'copied out,');
+put("$folder/person.copy", "$bytes\n");
+$node->safe_psql('postgres', "CREATE TABLE person2 (LIKE person); COPY person2 FROM '$folder/person.copy'");
+is($node->safe_psql('postgres', $copy =~ s/person/person2/r), $bytes, 'and in');
 $node->safe_psql('postgres', q(SELECT gdpr.grant_context('pii', 'pg_monitor')));
 $node->command_ok([ 'pg_dump', '-f', '/dev/null', $node->connstr('postgres') ], 'and be dumped');
 $node->safe_psql('postgres', 'CREATE DATABASE bare');
