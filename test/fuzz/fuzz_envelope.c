@@ -3,9 +3,7 @@
  *	  libFuzzer harness of the envelope: what the parser accepts must be
  *	  written back byte for byte, and text must survive output and input.
  *
- *	  clang -g -fsanitize=fuzzer,address,undefined -Isrc \
- *		  -I$(pg_config --includedir-server) \
- *		  test/fuzz/fuzz_envelope.c src/enctype/envelope.c -o fuzz_envelope
+ * fuzz: src/enctype/envelope.c
  */
 #include "base/compat.h"
 
