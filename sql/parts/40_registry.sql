@@ -1,11 +1,12 @@
 -- What a DBA declares about personal data.  Relations are stored as regclass,
 -- which a dump writes as a name; columns and roles by name, because column
 -- numbers change in a restore and a missing role must not stop one.  An event
--- trigger follows renamed and dropped objects.
+-- trigger follows renamed and dropped objects.  No foreign keys between these
+-- tables: pg_restore -j fills an extension's tables in any order.
 
 CREATE TABLE gdpr.category (
 	name text PRIMARY KEY,
-	parent text REFERENCES gdpr.category,
+	parent text,
 	sensitivity text NOT NULL CHECK (sensitivity IN
 		('ordinary', 'special', 'criminal', 'national_id', 'credential', 'financial', 'child')),
 	condition text
@@ -62,7 +63,7 @@ COMMENT ON TABLE gdpr.link IS 'declared links: references that no foreign key st
 CREATE TABLE gdpr.personal_column (
 	relation regclass NOT NULL,
 	column_name name NOT NULL,
-	category text NOT NULL REFERENCES gdpr.category,
+	category text NOT NULL,
 	mask text,
 	on_forget text CHECK (on_forget IN ('keep')),
 	ground text,

@@ -39,6 +39,11 @@ SELECT p.oid::regprocedure || ': PL/pgSQL is not used in the installed extension
 FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
   JOIN pg_language l ON l.oid = p.prolang
 WHERE l.lanname NOT IN ('c', 'sql')
+UNION ALL
+SELECT format('%s on %s: no foreign keys between our tables: pg_restore -j fills them in any order',
+              c.conname, c.conrelid::regclass)
+FROM member m JOIN pg_constraint c ON m.classid = 'pg_class'::regclass AND c.conrelid = m.objid
+WHERE c.contype = 'f'
 ORDER BY 1;
 SQL
 ) || exit 1

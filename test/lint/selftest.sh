@@ -129,7 +129,7 @@ psql -XAtq -v ON_ERROR_STOP=1 -d lint_self <<'SQL' || exit 1
 CREATE EXTENSION gdpr_ext;
 CREATE FUNCTION gdpr.plant() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
 CREATE TYPE gdpr.plant_type AS (a int);
-CREATE TABLE gdpr.plant_table (a int);
+CREATE TABLE gdpr.plant_table (a int PRIMARY KEY, b int REFERENCES gdpr.plant_table);
 ALTER EXTENSION gdpr_ext ADD FUNCTION gdpr.plant();
 ALTER EXTENSION gdpr_ext ADD TYPE gdpr.plant_type;
 ALTER EXTENSION gdpr_ext ADD TABLE gdpr.plant_table;
@@ -139,6 +139,7 @@ caught objects 'function gdpr.plant\(\): no comment'
 caught objects 'type gdpr.plant_type: no comment'
 caught objects 'table gdpr.plant_table: no comment'
 caught objects 'gdpr.plant\(\): SECURITY DEFINER without'
+caught objects 'no foreign keys between our tables'
 unset GDPR_LINT_DB
 dropdb lint_self
 
