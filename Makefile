@@ -43,14 +43,22 @@ OBJS = \
 	src/crypto/root.o \
 	src/crypto/tag.o \
 	src/enctype/cast.o \
+	src/enctype/check.o \
+	src/enctype/convert.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
+	src/enctype/guard.o \
+	src/enctype/guard_drop.o \
 	src/enctype/input.o \
+	src/enctype/leak.o \
 	src/enctype/ops.o \
 	src/enctype/output.o \
 	src/enctype/probe.o \
+	src/enctype/rewrite.o \
+	src/enctype/seal.o \
 	src/enctype/stats.o \
 	src/enctype/text.o \
+	src/enctype/typetree.o \
 	src/enctype/value.o \
 	src/gdpr_ext.o \
 	src/hooks.o \

@@ -7,6 +7,9 @@
 #include "base/guc.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
+#include "enctype/leak.h"
+#include "enctype/rewrite.h"
+#include "enctype/typetree.h"
 #include "hooks.h"
 
 GDPR_MODULE_MAGIC;
@@ -21,6 +24,9 @@ _PG_init(void)
 
 	gdpr_keyring_init();
 	gdpr_enctype_init();
+	gdpr_typetree_init();
+	gdpr_rewrite_init();
+	gdpr_leak_init();
 
 	gdpr_hooks_init();
 }

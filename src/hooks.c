@@ -2,15 +2,24 @@
  * hooks.c
  *	  Entry points of the server's hooks: save, dispatch by table, chain.
  *
- * The only file in which a server's hook variable is assigned.
+ * The only file in which a server's hook variable is assigned.  What a hook
+ * does is decided below, in the folder that it is about; here is only the
+ * order of the calls and the restoring of what they changed.
  */
 #include "base/compat.h"
 
+#include "access/xact.h"
 #include "crypto/keyring.h"
+#include "enctype/guard.h"
+#include "enctype/leak.h"
+#include "enctype/rewrite.h"
+#include "executor/executor.h"
 #include "hooks.h"
 #include "miscadmin.h"
+#include "optimizer/planner.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "tcop/utility.h"
 
 /* Who keeps something in shared memory; filled in this order. */
 typedef struct SharedPart
@@ -19,12 +28,30 @@ typedef struct SharedPart
 	void		(*startup) (void);
 } SharedPart;
 
+typedef void (*HookFunction) (void);
+
+/* A hook variable of the server, our function for it, and who was there. */
+typedef struct Hook
+{
+	HookFunction *variable;
+	HookFunction ours;
+	HookFunction *previous;
+	bool		only_preloaded; /* useless once the server runs */
+} Hook;
+
 static const SharedPart shared_parts[] = {
 	{gdpr_keyring_shmem_size, gdpr_keyring_shmem_startup},
 };
 
 static shmem_request_hook_type previous_shmem_request = NULL;
 static shmem_startup_hook_type previous_shmem_startup = NULL;
+static planner_hook_type previous_planner = NULL;
+static ExecutorRun_hook_type previous_executor_run = NULL;
+static ExecutorFinish_hook_type previous_executor_finish = NULL;
+static ExecutorEnd_hook_type previous_executor_end = NULL;
+static ProcessUtility_hook_type previous_process_utility = NULL;
+static object_access_hook_type previous_object_access = NULL;
+static emit_log_hook_type previous_emit_log = NULL;
 
 static void
 shmem_request(void)
@@ -44,15 +71,165 @@ shmem_startup(void)
 		shared_parts[i].startup();
 }
 
+static PlannedStmt *
+plan(Query *query, const char *text, int options, ParamListInfo parameters)
+{
+	gdpr_rewrite_query(query);
+	return (previous_planner ? previous_planner : standard_planner)
+		(query, text, options, parameters);
+}
+
+static void
+chain_run(GDPR_RUN_PARAMETERS)
+{
+	(previous_executor_run ? previous_executor_run : standard_ExecutorRun)
+		(GDPR_RUN_ARGUMENTS);
+}
+
+static void
+executor_run(GDPR_RUN_PARAMETERS)
+{
+	GdprLeakScope scope;
+
+	if (!gdpr_leak_open_run(&scope, query->plannedstmt))
+	{
+		chain_run(GDPR_RUN_ARGUMENTS);
+		return;
+	}
+	PG_TRY();
+	{
+		chain_run(GDPR_RUN_ARGUMENTS);
+	}
+	PG_CATCH();
+	{
+		gdpr_leak_fail(&scope);
+	}
+	PG_END_TRY();
+	gdpr_leak_close(&scope);
+}
+
+static void
+chain_finish(QueryDesc *query)
+{
+	(previous_executor_finish ? previous_executor_finish : standard_ExecutorFinish)
+		(query);
+}
+
+/* AFTER triggers run here. */
+static void
+executor_finish(QueryDesc *query)
+{
+	GdprLeakScope scope;
+
+	if (!gdpr_leak_open_run(&scope, query->plannedstmt))
+		chain_finish(query);
+	else
+	{
+		PG_TRY();
+		{
+			chain_finish(query);
+		}
+		PG_CATCH();
+		{
+			gdpr_leak_fail(&scope);
+		}
+		PG_END_TRY();
+		gdpr_leak_close(&scope);
+	}
+	gdpr_leak_begin_end(query);
+}
+
+/* auto_explain prints its plan here, before us or in the chain. */
+static void
+executor_end(QueryDesc *query)
+{
+	(previous_executor_end ? previous_executor_end : standard_ExecutorEnd)
+		(query);
+	gdpr_leak_finish_end(query);
+}
+
+static void
+chain_utility(PlannedStmt *statement, const char *text, bool read_only,
+			  ProcessUtilityContext context, ParamListInfo parameters,
+			  QueryEnvironment *environment, DestReceiver *receiver,
+			  QueryCompletion *completion)
+{
+	(previous_process_utility ? previous_process_utility : standard_ProcessUtility)
+		(statement, text, read_only, context, parameters, environment,
+		 receiver, completion);
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only,
+				ProcessUtilityContext context, ParamListInfo parameters,
+				QueryEnvironment *environment, DestReceiver *receiver,
+				QueryCompletion *completion)
+{
+	GdprLeakScope scope;
+
+	/* In an aborted transaction no catalog may be looked at. */
+	if (IsTransactionState())
+		gdpr_guard_utility(statement->utilityStmt);
+	if (!IsTransactionState() ||
+		!gdpr_leak_open_utility(&scope, statement->utilityStmt))
+	{
+		chain_utility(statement, text, read_only, context, parameters,
+					  environment, receiver, completion);
+		return;
+	}
+	PG_TRY();
+	{
+		chain_utility(statement, text, read_only, context, parameters,
+					  environment, receiver, completion);
+	}
+	PG_CATCH();
+	{
+		gdpr_leak_fail(&scope);
+	}
+	PG_END_TRY();
+	gdpr_leak_close(&scope);
+}
+
+static void
+object_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
+{
+	if (previous_object_access)
+		previous_object_access(access, class, object, column, arg);
+	gdpr_guard_drop(access, class, object, column);
+}
+
+static void
+emit_log(ErrorData *edata)
+{
+	gdpr_leak_report(edata);
+	if (previous_emit_log)
+		previous_emit_log(edata);
+}
+
+#define HOOK(variable, ours, previous, only_preloaded) \
+	{(HookFunction *) &variable, (HookFunction) ours, (HookFunction *) &previous, only_preloaded}
+
+static const Hook hooks[] = {
+	HOOK(shmem_request_hook, shmem_request, previous_shmem_request, true),
+	HOOK(shmem_startup_hook, shmem_startup, previous_shmem_startup, true),
+	HOOK(planner_hook, plan, previous_planner, false),
+	HOOK(ExecutorRun_hook, executor_run, previous_executor_run, false),
+	HOOK(ExecutorFinish_hook, executor_finish, previous_executor_finish, false),
+	HOOK(ExecutorEnd_hook, executor_end, previous_executor_end, false),
+	HOOK(ProcessUtility_hook, process_utility, previous_process_utility, false),
+	HOOK(object_access_hook, object_access, previous_object_access, false),
+	HOOK(emit_log_hook, emit_log, previous_emit_log, false),
+};
+
 void
 gdpr_hooks_init(void)
 {
-	/* Shared memory can be asked for only while the server starts. */
-	if (process_shared_preload_libraries_in_progress)
+	for (int i = 0; i < lengthof(hooks); i++)
 	{
-		previous_shmem_request = shmem_request_hook;
-		shmem_request_hook = shmem_request;
-		previous_shmem_startup = shmem_startup_hook;
-		shmem_startup_hook = shmem_startup;
+		/* Shared memory can be asked for only while the server starts. */
+		if (hooks[i].only_preloaded && !process_shared_preload_libraries_in_progress)
+			continue;
+		*hooks[i].previous = *hooks[i].variable;
+		*hooks[i].variable = hooks[i].ours;
 	}
 }

@@ -81,4 +81,22 @@
 #define GDPR_STATTARGET(stats) ((stats)->attr->attstattarget)
 #endif
 
+/* An unknown type is an error; needs parser/parse_type.h. */
+#if PG_VERSION_NUM >= 160000
+#define gdpr_parse_type_string(text, typid, typmod) \
+	((void) parseTypeString(text, typid, typmod, NULL))
+#else
+#define gdpr_parse_type_string(text, typid, typmod) \
+	parseTypeString(text, typid, typmod, false)
+#endif
+
+/* ExecutorRun_hook's parameters; needs executor/executor.h. */
+#if PG_VERSION_NUM >= 180000
+#define GDPR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define GDPR_RUN_ARGUMENTS query, direction, count
+#else
+#define GDPR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define GDPR_RUN_ARGUMENTS query, direction, count, once
+#endif
+
 #endif							/* GDPR_COMPAT_H */

@@ -1,0 +1,381 @@
+/*
+ * convert.c
+ *	  From a plain column to an encrypted one, and back.
+ *
+ * ALTER TABLE ... ALTER COLUMN ... TYPE does the work and rebuilds the indexes;
+ * what it cannot carry over (views, checks, foreign keys, pattern indexes ...)
+ * is listed with what to do about it and never dropped.  The catalogs are read
+ * as the extension's owner, the table is altered as the caller.
+ */
+#include "base/compat.h"
+
+#include "base/ident.h"
+#include "base/options.h"
+#include "base/sql.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "crypto/keyring.h"
+#include "enctype/enctype.h"
+#include "enctype/guard.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+GDPR_FUNCTION(gdpr_convert_encrypt);
+GDPR_FUNCTION(gdpr_convert_decrypt);
+
+typedef struct Column
+{
+	Oid			relid;
+	AttrNumber	attnum;
+	Oid			typid;
+	int32		typmod;
+	char	   *relation;		/* quoted, qualified */
+	char	   *name;			/* quoted */
+} Column;
+
+typedef struct Options
+{
+	char	   *type;			/* NULL when not given */
+	bool		dry_run;
+} Options;
+
+static Options
+parse_options(Jsonb *json)
+{
+	Options		options = {NULL, false};
+	const GdprOption known[] = {
+		{.name = "dry_run", .flag = &options.dry_run},
+		{.name = "type", .text = &options.type},
+	};
+
+	gdpr_options_parse(json, known, lengthof(known));
+	return options;
+}
+
+static void
+require_arguments(FunctionCallInfo fcinfo)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument %d must not be null", i + 1)));
+	}
+}
+
+/* The table and the column, of which the caller must be the owner. */
+static Column
+find_column(Oid relid, Name name)
+{
+	Column		column = {.relid = relid};
+	char		kind = get_rel_relkind(relid);
+	Oid			collation;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("the relation is not a table")));
+	if (!gdpr_compat_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(relid));
+	column.attnum = get_attnum(relid, NameStr(*name));
+	if (column.attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table \"%s\" has no such column", get_rel_name(relid))));
+	get_atttypetypmodcoll(relid, column.attnum, &column.typid, &column.typmod, &collation);
+	column.relation = gdpr_ident_relation(relid);
+	column.name = gdpr_ident_column(relid, column.attnum);
+	return column;
+}
+
+/* Types whose values are text and nothing else. */
+static bool
+is_plain_text(Oid typid)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (typid == TEXTOID || typid == VARCHAROID || typid == BPCHAROID)
+		return true;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "citext") == 0;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
+		const char *action, bool blocking)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[4];
+	bool		nulls[4] = {false, object == NULL, false, false};
+
+	values[0] = CStringGetTextDatum(item);
+	values[1] = object == NULL ? (Datum) 0 : CStringGetTextDatum(object);
+	values[2] = CStringGetTextDatum(action);
+	values[3] = BoolGetDatum(blocking);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * What depends on the column, into the result; returns the names of what
+ * stands in the way, or NULL.  A default is named by its column alone: it may
+ * hold a value.
+ */
+static char *
+report_dependents(FunctionCallInfo fcinfo, const Column *column, bool default_blocks)
+{
+	GdprSqlScope scope;
+	Oid			argtypes[] = {REGCLASSOID, NAMEOID};
+	NameData	name;
+	Datum		values[2];
+	StringInfoData blockers;
+	MemoryContext caller = CurrentMemoryContext;
+
+	initStringInfo(&blockers);
+	namestrcpy(&name, get_attname(column->relid, column->attnum, false));
+	values[0] = ObjectIdGetDatum(column->relid);
+	values[1] = NameGetDatum(&name);
+	gdpr_sql_begin_own(&scope);
+	gdpr_sql_run("SELECT item, object, action, CASE WHEN blocking THEN 't' END"
+				 " FROM gdpr.column_report($1, $2)",
+				 2, argtypes, values, NULL, true, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		char	   *item = SPI_getvalue(row, columns, 1);
+		char	   *object = SPI_getvalue(row, columns, 2);
+		char	   *action = SPI_getvalue(row, columns, 3);
+		bool		blocking = SPI_getvalue(row, columns, 4) != NULL;
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		if (default_blocks && strcmp(item, "default") == 0)
+		{
+			action = "drop it, and set it again after";
+			blocking = true;
+		}
+		put_row(fcinfo, item, object, action, blocking);
+		if (blocking)
+			appendStringInfo(&blockers, "%s%s %s", blockers.len > 0 ? ", " : "",
+							 item, strcmp(item, "default") == 0 ? "of the column" : object);
+		MemoryContextSwitchTo(spi);
+	}
+	gdpr_sql_end_own(&scope);
+	return blockers.len > 0 ? blockers.data : NULL;
+}
+
+static void
+refuse_blocked(const char *blockers)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("the column's type cannot be changed because other objects depend on it"),
+			 errdetail("In the way: %s.", blockers),
+			 errhint("The option \"dry_run\" shows what to do with each.")));
+}
+
+/*
+ * Changes the type as the caller.  A default is taken off and put back as it
+ * was, cast at run time: PostgreSQL would cast the constant itself.
+ */
+static void
+alter_type(const Column *column, const char *type, const char *using)
+{
+	GdprSqlScope scope;
+	char	   *value = NULL;
+	StringInfoData sql;
+	bool		before;
+
+	gdpr_sql_begin_caller(&scope);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
+					 " WHERE adrelid OPERATOR(pg_catalog.=) %u AND adnum OPERATOR(pg_catalog.=) %d",
+					 column->relid, column->attnum);
+	if (gdpr_sql_run(sql.data, 0, NULL, NULL, NULL, true, SPI_OK_SELECT) > 0)
+		value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "ALTER TABLE %s ", column->relation);
+	if (value != NULL)
+		appendStringInfo(&sql, "ALTER COLUMN %s DROP DEFAULT, ", column->name);
+	appendStringInfo(&sql, "ALTER COLUMN %s TYPE %s USING %s", column->name, type, using);
+	if (value != NULL)
+		appendStringInfo(&sql, ", ALTER COLUMN %s SET DEFAULT (%s)::pg_catalog.text::%s",
+						 column->name, value, type);
+	before = gdpr_guard_set_converting(true);
+	PG_TRY();
+	{
+		gdpr_sql_run(sql.data, 0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_guard_set_converting(before);
+	}
+	PG_END_TRY();
+	gdpr_sql_end_caller(&scope);
+}
+
+/* Roles that log in, read the column today, and would see ciphertext then. */
+static void
+report_roles(FunctionCallInfo fcinfo, const Column *column, const GdprContext *context)
+{
+	GdprSqlScope scope;
+	Oid			argtypes[] = {OIDOID, INT2OID};
+	Datum		values[] = {ObjectIdGetDatum(column->relid), Int16GetDatum(column->attnum)};
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *action = psprintf("reads the column today and will see ciphertext; to change that: "
+								  "SELECT gdpr.grant_context(%s, 'role')",
+								  quote_literal_cstr(NameStr(context->name)));
+
+	gdpr_sql_begin_own(&scope);
+	gdpr_sql_run("SELECT oid, rolname FROM pg_roles"
+				 " WHERE rolcanlogin AND has_column_privilege(oid, $1, $2, 'SELECT')"
+				 " ORDER BY rolname",
+				 2, argtypes, values, NULL, true, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														  SPI_tuptable->tupdesc, 1, &isnull));
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+		MemoryContext spi;
+
+		if (gdpr_keyring_may(context, role, GDPR_PRIV_READ))
+			continue;
+		spi = MemoryContextSwitchTo(caller);
+		put_row(fcinfo, "role", name, action, false);
+		MemoryContextSwitchTo(spi);
+	}
+	gdpr_sql_end_own(&scope);
+}
+
+static Oid
+encrypted_type(const char *name)
+{
+	if (name == NULL || strcmp(name, "enctext") == 0)
+		return gdpr_enctype_text_oid();
+	if (strcmp(name, "encsecret") == 0)
+		return gdpr_enctype_secret_oid();
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" names no encrypted type", "type"),
+			 errhint("The types are \"enctext\" and \"encsecret\".")));
+	return InvalidOid;			/* keeps the compiler quiet */
+}
+
+static const GdprContext *
+find_context(Name name)
+{
+	const GdprContext *context = gdpr_keyring_context_by_name(NameStr(*name));
+
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("encryption context does not exist"),
+				 errhint("Make it with gdpr.create_context.")));
+	return context;
+}
+
+/*
+ * gdpr.encrypt_column(relation regclass, column_name name, context name,
+ * options jsonb)
+ */
+Datum
+gdpr_convert_encrypt(PG_FUNCTION_ARGS)
+{
+	Column		column;
+	Options		options;
+	const GdprContext *context;
+	char	   *type;
+	char	   *blockers;
+
+	require_arguments(fcinfo);
+	options = parse_options(PG_GETARG_JSONB_P(3));
+	context = find_context(PG_GETARG_NAME(2));
+	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
+	if (!is_plain_text(column.typid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("column %s is of type %s", column.name, format_type_be(column.typid)),
+				 errhint("Columns of type text, varchar, char and citext can be encrypted.")));
+	type = gdpr_ident_type(encrypted_type(options.type), context->hash);
+
+	/* What is reported is what will be so when the type changes. */
+	if (!options.dry_run)
+		LockRelationOid(column.relid, AccessExclusiveLock);
+	InitMaterializedSRF(fcinfo, 0);
+	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
+			psprintf("%s becomes %s", format_type_with_typemod(column.typid, column.typmod), type),
+			false);
+	blockers = report_dependents(fcinfo, &column, false);
+	report_roles(fcinfo, &column, context);
+	if (options.dry_run)
+		PG_RETURN_NULL();
+	if (blockers != NULL)
+		refuse_blocked(blockers);
+	alter_type(&column, type, psprintf("%s::pg_catalog.text::%s", column.name, type));
+	PG_RETURN_NULL();
+}
+
+/* The type to go back to: text unless the option says otherwise. */
+static char *
+plain_type(const char *name)
+{
+	Oid			typid = TEXTOID;
+	int32		typmod = -1;
+
+	if (name != NULL)
+		gdpr_parse_type_string(name, &typid, &typmod);
+	if (!is_plain_text(typid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is not a type of text", "type"),
+				 errhint("The types are text, varchar, char and citext.")));
+	return gdpr_ident_type(typid, typmod);
+}
+
+/* gdpr.decrypt_column(relation regclass, column_name name, options jsonb) */
+Datum
+gdpr_convert_decrypt(PG_FUNCTION_ARGS)
+{
+	Column		column;
+	Options		options;
+	char	   *type;
+	char	   *blockers;
+
+	require_arguments(fcinfo);
+	options = parse_options(PG_GETARG_JSONB_P(2));
+	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
+	if (!gdpr_enctype_is(column.typid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %s is not encrypted", column.name)));
+	type = plain_type(options.type);
+
+	if (!options.dry_run)
+		LockRelationOid(column.relid, AccessExclusiveLock);
+	InitMaterializedSRF(fcinfo, 0);
+	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
+			psprintf("%s becomes %s", format_type_with_typemod(column.typid, column.typmod), type),
+			false);
+	blockers = report_dependents(fcinfo, &column, true);
+	if (options.dry_run)
+		PG_RETURN_NULL();
+	if (blockers != NULL)
+		refuse_blocked(blockers);
+	/* The assignment to the type complains of what an explicit cast would cut. */
+	alter_type(&column, type, psprintf("%s::pg_catalog.text", column.name));
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,24 @@
+/*
+ * guard.h
+ *	  DDL that would lose encrypted values or show them.
+ */
+#ifndef GDPR_GUARD_H
+#define GDPR_GUARD_H
+
+#include "catalog/objectaccess.h"
+#include "nodes/parsenodes.h"
+
+/* Before a utility statement: refuses ALTER TYPE away from an encrypted type. */
+extern void gdpr_guard_utility(Node *statement);
+
+/* object_access_hook: refuses to drop types in use and tables that hold rows. */
+extern void gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object,
+							int column);
+
+/*
+ * While true, ALTER TYPE away is allowed: gdpr.decrypt_column is at work.
+ * Returns the value before, which the caller restores in PG_FINALLY.
+ */
+extern bool gdpr_guard_set_converting(bool converting);
+
+#endif							/* GDPR_GUARD_H */

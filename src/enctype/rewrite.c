@@ -1,0 +1,646 @@
+/*
+ * rewrite.c
+ *	  Comparisons of encrypted values, made answerable at plan time.
+ *
+ * A literal or a parameter has no context, so its equality tag is unknown and
+ * an index on tags could not be searched with it.  Where the other side of the
+ * comparison has a context, the value is wrapped in gdpr.enctext_probe(value,
+ * context), which makes the tag at run time, with the right of the user who
+ * runs the query then: no plan holds a tag.  One routine does this for two
+ * callers: the planner hook, which sees every form of comparison of the whole
+ * query, and the support function of the equality functions, which sees plain
+ * comparisons that appear later, when the planner inlines an SQL function.
+ *
+ * The stored-to-stored operator compares tags without a key and never raises,
+ * so values under different tag keys would silently never be equal.  What
+ * would come to that is refused here.
+ */
+#include "base/compat.h"
+
+#include "access/transam.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "crypto/keyring.h"
+#include "enctype/enctype.h"
+#include "enctype/rewrite.h"
+#include "enctype/seal.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* The equality operators of enctext, by what stands on either side. */
+typedef enum OperatorKind
+{
+	KIND_NONE = -1,
+	KIND_BOTH,					/* enctext, enctext: the one to rewrite into */
+	KIND_LEFT,					/* enctext, text */
+	KIND_RIGHT,					/* text, enctext */
+	KIND_COUNT
+} OperatorKind;
+
+typedef struct Operators
+{
+	Oid			equal[KIND_COUNT];
+	Oid			unequal[KIND_COUNT];
+} Operators;
+
+/* Two sides of a comparison that are to be brought together. */
+typedef struct Sides
+{
+	Node	   *left;
+	Node	   *right;
+} Sides;
+
+GDPR_FUNCTION(gdpr_rewrite_eq_support);
+GDPR_FUNCTION(gdpr_rewrite_probe_array);
+
+static bool operators_valid = false;
+static Operators operators;
+
+static void
+forget_operators(Datum arg, int cacheid, uint32 hashvalue)
+{
+	operators_valid = false;
+}
+
+void
+gdpr_rewrite_init(void)
+{
+	CacheRegisterSyscacheCallback(TYPEOID, forget_operators, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, forget_operators, (Datum) 0);
+}
+
+static Oid
+find_operator(const char *name, Oid left, Oid right, Oid schema)
+{
+	return GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid,
+						   CStringGetDatum(name), ObjectIdGetDatum(left),
+						   ObjectIdGetDatum(right), ObjectIdGetDatum(schema));
+}
+
+static Oid
+schema_of_type(Oid typid)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+	Oid			schema;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	schema = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+	ReleaseSysCache(tuple);
+	return schema;
+}
+
+/* The operators of this database; NULL when the extension is not created. */
+static const Operators *
+get_operators(void)
+{
+	Oid			ours = gdpr_enctype_text_oid();
+	Oid			lefts[] = {ours, ours, TEXTOID};
+	Oid			rights[] = {ours, TEXTOID, ours};
+	Oid			schema;
+
+	if (!OidIsValid(ours))
+		return NULL;
+	if (operators_valid)
+		return &operators;
+	schema = schema_of_type(ours);
+	for (int i = 0; i < KIND_COUNT; i++)
+	{
+		operators.equal[i] = find_operator("=", lefts[i], rights[i], schema);
+		operators.unequal[i] = find_operator("<>", lefts[i], rights[i], schema);
+	}
+	operators_valid = OidIsValid(operators.equal[KIND_BOTH]);
+	return operators_valid ? &operators : NULL;
+}
+
+static OperatorKind
+operator_kind(Oid opno, bool *negated)
+{
+	const Operators *ops;
+
+	if (opno < FirstNormalObjectId || (ops = get_operators()) == NULL)
+		return KIND_NONE;
+	for (int i = 0; i < KIND_COUNT; i++)
+	{
+		if (opno == ops->equal[i] || opno == ops->unequal[i])
+		{
+			*negated = opno == ops->unequal[i];
+			return (OperatorKind) i;
+		}
+	}
+	return KIND_NONE;
+}
+
+/* The operator over two encrypted sides that an operator stands for. */
+static Oid
+operator_over_both(bool negated)
+{
+	return negated ? operators.unequal[KIND_BOTH] : operators.equal[KIND_BOTH];
+}
+
+/* The probe function's context argument, -1 for another function. */
+static int32
+probe_context(FuncExpr *call)
+{
+	Const	   *context;
+
+	if (list_length(call->args) != 2 || !IsA(lsecond(call->args), Const))
+		return -1;
+	context = (Const *) lsecond(call->args);
+	if (context->consttype != INT4OID || context->constisnull)
+		return -1;
+	if (call->funcid != gdpr_enctype_probe_oid(exprType((Node *) linitial(call->args))))
+		return -1;
+	return DatumGetInt32(context->constvalue);
+}
+
+int32
+gdpr_rewrite_context(Node *expr)
+{
+	Oid			typid = exprType(expr);
+	int32		typmod = exprTypmod(expr);
+
+	if (typid < FirstNormalObjectId || typmod >= 0)
+		return typid < FirstNormalObjectId ? -1 : typmod;
+	if (IsA(expr, RelabelType))
+		return gdpr_rewrite_context((Node *) ((RelabelType *) expr)->arg);
+	if (IsA(expr, FuncExpr))
+		return probe_context((FuncExpr *) expr);
+	if (get_typtype(typid) == TYPTYPE_DOMAIN)
+		(void) getBaseTypeAndTypmod(typid, &typmod);
+	return typmod;
+}
+
+bool
+gdpr_rewrite_same_domain(int32 left, int32 right)
+{
+	const GdprContext *a;
+	const GdprContext *b;
+
+	if (left == right)
+		return true;
+	a = gdpr_keyring_context((uint32) left);
+	b = gdpr_keyring_context((uint32) right);
+	return a != NULL && b != NULL &&
+		strcmp(NameStr(a->tag_domain), NameStr(b->tag_domain)) == 0;
+}
+
+/* The type of an array's elements below domains; InvalidOid for no array. */
+static Oid
+element_base(Oid typid)
+{
+	Oid			element = get_base_element_type(typid);
+
+	return OidIsValid(element) ? getBaseType(element) : InvalidOid;
+}
+
+/* Is it a value of a type with tags, or an array or domain of one? */
+static bool
+is_tagged(Node *expr)
+{
+	Oid			typid = exprType(expr);
+
+	if (typid < FirstNormalObjectId)
+		return false;
+	typid = getBaseType(typid);
+	return gdpr_enctype_has_equality(typid) ||
+		gdpr_enctype_has_equality(element_base(typid));
+}
+
+static bool
+has_rows_walker(Node *node, void *unused)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return true;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_SUBLINK)
+		return true;
+	return expression_tree_walker(node, has_rows_walker, unused);
+}
+
+/* Does the value differ from row to row, so that it could be hashed or sorted? */
+static bool
+has_rows(Node *expr)
+{
+	return has_rows_walker(expr, NULL);
+}
+
+static void
+refuse_unknown(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s over encrypted values whose context is not known", what),
+			 errhint("Name the context: value::enctext('context').")));
+}
+
+static void
+refuse_mixed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("encrypted values of different contexts cannot be compared"),
+			 errhint("Create the contexts in one tag domain, or move one side: value::enctext('context').")));
+}
+
+static void
+refuse_order(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("encrypted values have no order"),
+			 errhint("Sort by the plaintext, as a role that may read it: ORDER BY value::text.")));
+}
+
+static Node *
+wrap_in_probe(Node *value, int32 context, Oid result)
+{
+	Oid			argtype = exprType(value);
+	Oid			funcid = gdpr_enctype_probe_oid(argtype);
+	Const	   *typmod;
+	FuncExpr   *call;
+	Node	   *sealed;
+
+	if (!OidIsValid(funcid))
+		elog(ERROR, "no probe function for type %u", argtype);
+	typmod = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+					   Int32GetDatum(context), false, true);
+	call = makeFuncExpr(funcid, result, list_make2(value, typmod),
+						InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	sealed = gdpr_seal_call(call);
+	return sealed != NULL ? sealed : (Node *) call;
+}
+
+/* Below a relabelling to text, to text[]: what the probe functions take. */
+static Node *
+as_probe_input(Node *value, Oid wanted)
+{
+	if (exprType(value) == wanted)
+		return value;
+	return (Node *) makeRelabelType((Expr *) value, wanted, -1,
+									get_typcollation(wanted), COERCE_IMPLICIT_CAST);
+}
+
+/* The value as the array or scalar of enctext or text that it is at the base. */
+static Node *
+wrap_side(Node *value, int32 context, bool is_array, bool is_text)
+{
+	Oid			ours = gdpr_enctype_text_oid();
+	Oid			input = is_text ? TEXTOID : ours;
+	Oid			result = ours;
+
+	if (is_array)
+	{
+		input = is_text ? TEXTARRAYOID : get_array_type(ours);
+		result = get_array_type(ours);
+	}
+	return wrap_in_probe(as_probe_input(value, input), context, result);
+}
+
+/*
+ * Brings the two sides under one context.  Returns whether a side changed, so
+ * that the operator over two encrypted sides is the one to use.
+ */
+static bool
+align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
+{
+	int32		left = kind == KIND_RIGHT ? -1 : gdpr_rewrite_context(sides->left);
+	int32		right = kind == KIND_LEFT ? -1 : gdpr_rewrite_context(sides->right);
+
+	if (left >= 0 && right >= 0)
+	{
+		if (!gdpr_rewrite_same_domain(left, right))
+			refuse_mixed();
+		return false;
+	}
+	if (left >= 0)
+		sides->right = wrap_side(sides->right, left, right_is_array,
+								 kind == KIND_LEFT);
+	else if (right >= 0)
+		sides->left = wrap_side(sides->left, right, false, kind == KIND_RIGHT);
+	else if (has_rows(sides->left) && has_rows(sides->right))
+		refuse_unknown("comparison");
+	else
+		return false;
+	return true;
+}
+
+/* An OpExpr or one of its look-alikes. */
+static void
+rewrite_operator(OpExpr *op)
+{
+	bool		negated;
+	OperatorKind kind = operator_kind(op->opno, &negated);
+	Sides		sides;
+
+	if (kind == KIND_NONE)
+		return;
+	sides.left = linitial(op->args);
+	sides.right = lsecond(op->args);
+
+	/* NULLIF gives its left side back, which must not become a probe. */
+	if (IsA(op, NullIfExpr) && kind == KIND_RIGHT)
+		return;
+	if (IsA(op, NullIfExpr) && gdpr_rewrite_context(sides.left) < 0)
+		return;
+	if (!align_sides(&sides, kind, false))
+		return;
+	op->opno = operator_over_both(negated);
+	op->opfuncid = get_opcode(op->opno);
+	op->inputcollid = InvalidOid;
+	op->args = list_make2(sides.left, sides.right);
+}
+
+/* x = ANY (array) and its kin, IN lists among them. */
+static void
+rewrite_array_operator(ScalarArrayOpExpr *op)
+{
+	bool		negated;
+	OperatorKind kind = operator_kind(op->opno, &negated);
+	Sides		sides;
+
+	if (kind == KIND_NONE)
+		return;
+	sides.left = linitial(op->args);
+	sides.right = lsecond(op->args);
+	if (!align_sides(&sides, kind, true))
+		return;
+	op->opno = operator_over_both(negated);
+	op->opfuncid = get_opcode(op->opno);
+	op->inputcollid = InvalidOid;
+	op->args = list_make2(sides.left, sides.right);
+}
+
+/* Sorting that the user asked for has no meaning on ciphertext. */
+static void
+check_order(List *clauses, List *targets)
+{
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
+
+		if (is_tagged((Node *) get_sortgroupclause_tle(clause, targets)->expr))
+			refuse_order();
+	}
+}
+
+/* Values that are to be told apart by their tags must be of one known context. */
+static void
+check_grouping(List *clauses, List *targets, const char *what)
+{
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
+		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, targets)->expr;
+
+		if (is_tagged(expr) && gdpr_rewrite_context(expr) < 0)
+			refuse_unknown(what);
+	}
+}
+
+static void
+check_windows(Query *query)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->windowClause)
+	{
+		WindowClause *window = lfirst_node(WindowClause, cell);
+
+		check_order(window->orderClause, query->targetList);
+		check_grouping(window->partitionClause, query->targetList, "PARTITION BY");
+	}
+}
+
+/* UNION, INTERSECT and EXCEPT compare rows; their ALL forms mostly do not. */
+static void
+check_set_operation(SetOperationStmt *setop)
+{
+	ListCell   *type;
+	ListCell   *typmod;
+
+	if (setop->groupClauses == NIL)
+		return;
+	forboth(type, setop->colTypes, typmod, setop->colTypmods)
+	{
+		Oid			typid = lfirst_oid(type);
+		int32		context = lfirst_int(typmod);
+
+		if (typid < FirstNormalObjectId || context >= 0)
+			continue;
+		typid = getBaseTypeAndTypmod(typid, &context);
+		if (context < 0 && (gdpr_enctype_has_equality(typid) ||
+							gdpr_enctype_has_equality(element_base(typid))))
+			refuse_unknown("set operation");
+	}
+}
+
+static void
+check_aggregate(Aggref *aggregate)
+{
+	check_order(aggregate->aggorder, aggregate->args);
+	check_grouping(aggregate->aggdistinct, aggregate->args, "DISTINCT");
+}
+
+static void
+check_clauses(Query *query)
+{
+	check_order(query->sortClause, query->targetList);
+	check_grouping(query->groupClause, query->targetList, "GROUP BY");
+	check_grouping(query->distinctClause, query->targetList, "DISTINCT");
+	check_windows(query);
+}
+
+static bool
+query_walker(Node *node, void *unused)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Query:
+			check_clauses((Query *) node);
+			return query_tree_walker((Query *) node, query_walker, unused,
+									 QTW_IGNORE_JOINALIASES);
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			rewrite_operator((OpExpr *) node);
+			break;
+		case T_ScalarArrayOpExpr:
+			rewrite_array_operator((ScalarArrayOpExpr *) node);
+			break;
+		case T_Aggref:
+			check_aggregate((Aggref *) node);
+			break;
+		case T_SetOperationStmt:
+			check_set_operation((SetOperationStmt *) node);
+			break;
+		default:
+			break;
+	}
+	return expression_tree_walker(node, query_walker, unused);
+}
+
+void
+gdpr_rewrite_query(Query *query)
+{
+	/* Most databases have no encrypted type at all. */
+	if (get_operators() != NULL)
+		(void) query_walker((Node *) query, NULL);
+}
+
+/* The operator that a comparison function belongs to. */
+static Oid
+operator_of_function(Oid funcid)
+{
+	const Operators *ops = get_operators();
+
+	for (int i = 0; ops != NULL && i < KIND_COUNT; i++)
+	{
+		if (OidIsValid(ops->equal[i]) && get_opcode(ops->equal[i]) == funcid)
+			return ops->equal[i];
+		if (OidIsValid(ops->unequal[i]) && get_opcode(ops->unequal[i]) == funcid)
+			return ops->unequal[i];
+	}
+	return InvalidOid;
+}
+
+static Node *
+simplify_comparison(FuncExpr *call)
+{
+	Oid			opno = operator_of_function(call->funcid);
+	bool		negated;
+	OperatorKind kind = operator_kind(opno, &negated);
+	Sides		sides;
+	OpExpr	   *result;
+
+	if (kind == KIND_NONE || list_length(call->args) != 2)
+		return NULL;
+	sides.left = linitial(call->args);
+	sides.right = lsecond(call->args);
+	if (!align_sides(&sides, kind, false))
+		return NULL;
+	result = (OpExpr *) make_opclause(operator_over_both(negated), BOOLOID, false,
+									  (Expr *) sides.left, (Expr *) sides.right,
+									  InvalidOid, InvalidOid);
+	result->opfuncid = get_opcode(result->opno);
+	return (Node *) result;
+}
+
+/* Support function of the comparison functions over enctext. */
+Datum
+gdpr_rewrite_eq_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestSimplify))
+		PG_RETURN_POINTER(NULL);
+	PG_RETURN_POINTER(simplify_comparison(((SupportRequestSimplify *) request)->fcall));
+}
+
+/* What a call site of the array probe keeps from one row to the next. */
+typedef struct ProbeArrayCache
+{
+	FmgrInfo	scalar;			/* the probe of one element */
+	Oid			element_type;
+	ArrayType  *input;
+	ArrayType  *result;
+	Oid			userid;			/* whose right to search the result shows */
+	int32		context;
+} ProbeArrayCache;
+
+static ProbeArrayCache *
+probe_array_cache(FmgrInfo *flinfo, Oid element_type)
+{
+	ProbeArrayCache *cache = flinfo->fn_extra;
+
+	if (cache == NULL)
+	{
+		cache = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*cache));
+		cache->element_type = element_type;
+		fmgr_info_cxt(gdpr_enctype_probe_oid(element_type), &cache->scalar,
+					  flinfo->fn_mcxt);
+		flinfo->fn_extra = cache;
+	}
+	return cache;
+}
+
+static bool
+same_array(const ArrayType *a, const ArrayType *b)
+{
+	return a != NULL && VARSIZE(a) == VARSIZE(b) &&
+		memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+static ArrayType *
+probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
+{
+	Oid			ours = gdpr_enctype_text_oid();
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(cache->element_type, &length, &byval, &align);
+	deconstruct_array(input, cache->element_type, length, byval, align,
+					  &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			values[i] = FunctionCall2(&cache->scalar, values[i],
+									  Int32GetDatum(context));
+	}
+	get_typlenbyvalalign(ours, &length, &byval, &align);
+	return construct_md_array(values, nulls, ARR_NDIM(input), ARR_DIMS(input),
+							  ARR_LBOUND(input), ours, length, byval, align);
+}
+
+/*
+ * gdpr.enctext_probe(enctext[] | text[], int4): the probe of every element.
+ * A filter calls it for each row with the same array, so the last one is kept.
+ */
+Datum
+gdpr_rewrite_probe_array(PG_FUNCTION_ARGS)
+{
+	ArrayType  *input = PG_GETARG_ARRAYTYPE_P(0);
+	int32		context = PG_GETARG_INT32(1);
+	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo, ARR_ELEMTYPE(input));
+	ArrayType  *result;
+	MemoryContext old;
+
+	if (same_array(cache->input, input) && cache->context == context &&
+		cache->userid == GetUserId())
+		PG_RETURN_ARRAYTYPE_P(cache->result);
+	result = probe_elements(input, cache, context);
+
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	if (cache->input != NULL)
+		pfree(cache->input);
+	if (cache->result != NULL)
+		pfree(cache->result);
+	cache->input = cache->result = NULL;
+	cache->input = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(input), false, -1));
+	cache->result = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(result), false, -1));
+	MemoryContextSwitchTo(old);
+	cache->context = context;
+	cache->userid = GetUserId();
+	PG_RETURN_ARRAYTYPE_P(cache->result);
+}

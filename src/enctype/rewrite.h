@@ -1,0 +1,31 @@
+/*
+ * rewrite.h
+ *	  Comparisons of encrypted values, made answerable at plan time.
+ */
+#ifndef GDPR_REWRITE_H
+#define GDPR_REWRITE_H
+
+#include "nodes/parsenodes.h"
+
+/*
+ * Walks a query before the planner sees it.  Comparisons whose one side has a
+ * context get the other side wrapped in gdpr.enctext_probe(); what cannot be
+ * answered (mixed or unknown contexts in a join, GROUP BY, DISTINCT, UNION; an
+ * ORDER BY on ciphertext) raises 0A000.  Changes the query in place, as the
+ * planner does.
+ */
+extern void gdpr_rewrite_query(Query *query);
+
+/*
+ * The context (type modifier) that a value of this expression has, looked for
+ * below relabelling and domains; -1 when it cannot be known.
+ */
+extern int32 gdpr_rewrite_context(Node *expr);
+
+/* May values of the two contexts be compared by their tags? */
+extern bool gdpr_rewrite_same_domain(int32 left, int32 right);
+
+/* Callbacks of every backend; called by _PG_init. */
+extern void gdpr_rewrite_init(void);
+
+#endif							/* GDPR_REWRITE_H */
