@@ -17,22 +17,20 @@ typedef enum Verdict
 } Verdict;
 
 /*
- * Recomputes the equality tag of a payload.  A tag of a generation that is
- * not available here cannot be judged.
+ * Recomputes the equality tag of a payload.  One of a generation that is not
+ * available here cannot be judged and gives way to one of the current.
  */
 static Verdict
 verify_tag(const GdprKind *kind, const GdprContext *context,
 		   const GdprEnvelope *env, GdprBytes payload, uint8 *tag)
 {
-	uint8		generation = env->tag != NULL ?
-		env->tag_generation : context->tag_generation;
-
-	if (!gdpr_value_tag(kind, context, generation, payload, tag))
-		return env->tag != NULL ? VERDICT_GOOD : VERDICT_NO_KEY;
-	if (env->tag == NULL)
+	if (env->tag != NULL &&
+		gdpr_value_tag(kind, context, env->tag_generation, payload, tag))
+		return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ?
+			VERDICT_GOOD : VERDICT_FORGED;
+	if (gdpr_value_tag(kind, context, context->tag_generation, payload, tag))
 		return VERDICT_NEEDS_TAG;
-	return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ?
-		VERDICT_GOOD : VERDICT_FORGED;
+	return env->tag != NULL ? VERDICT_GOOD : VERDICT_NO_KEY;
 }
 
 static Verdict
@@ -64,7 +62,7 @@ verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
 	return verdict;
 }
 
-/* The same value with the tag that its text form left out. */
+/* The same value with another tag, or with the one its text form left out. */
 static struct varlena *
 add_tag(const GdprEnvelope *env, const uint8 *tag)
 {
@@ -155,6 +153,10 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 		ereturn(escontext, NULL,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("encrypted value was never stored and cannot be read back")));
+	if (env.flags & GDPR_FLAG_SUBJECT)
+		ereturn(escontext, NULL,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("encrypted value has a key of its own subject, which this version does not support")));
 	if (typmod >= 0 && env.context != (uint32) typmod)
 		return (struct varlena *)
 			DatumGetPointer(gdpr_value_move(kind, PointerGetDatum(value),

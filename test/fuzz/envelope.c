@@ -1,20 +1,15 @@
 /*
- * fuzz_envelope.c
- *	  libFuzzer harness of the envelope: what the parser accepts must be
- *	  written back byte for byte, and text must survive output and input.
- *
- * fuzz: src/enctype/envelope.c
+ * envelope.c
+ *	  What the parser of values accepts is written back byte for byte, and any
+ *	  text survives output and input.
  */
+/* fuzz: src/enctype/envelope.c */
 #include "base/compat.h"
 
 #include "enctype/envelope.h"
+#include "server.h"
 
 #include <stdlib.h>
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
-	do { if (!(condition)) abort(); } while (0)
 
 static void
 write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
@@ -24,7 +19,7 @@ write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
 	uint8	   *rest;
 	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
 
-	REQUIRE(need == size);
+	FUZZ_ASSERT(need == size);
 	copy = malloc(size);
 	rest = gdpr_envelope_write_header(copy, env);
 	if (env->nonce != NULL)
@@ -33,8 +28,8 @@ write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
 		memcpy(rest + GDPR_ENVELOPE_NONCE_LEN, env->sealed,
 			   env->length + GDPR_ENVELOPE_GCM_LEN);
 	}
-	REQUIRE(memcmp(copy, data, size) == 0);
-	REQUIRE(gdpr_envelope_aad(env, "context", aad) <= sizeof(aad));
+	FUZZ_ASSERT(memcmp(copy, data, size) == 0);
+	FUZZ_ASSERT(gdpr_envelope_aad(env, "context", aad) <= sizeof(aad));
 	free(copy);
 }
 
@@ -47,10 +42,10 @@ round_trip(const uint8_t *data, size_t size)
 	uint8	   *back = malloc(gdpr_envelope_bytes_length(length) + 1);
 
 	gdpr_envelope_to_text(data, size, text);
-	REQUIRE(gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE);
-	REQUIRE(gdpr_envelope_text_needs_escape(text, length));
-	REQUIRE(gdpr_envelope_from_text(text, length, back) == size);
-	REQUIRE(memcmp(back, data, size) == 0);
+	FUZZ_ASSERT(gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE);
+	FUZZ_ASSERT(gdpr_envelope_text_needs_escape(text, length));
+	FUZZ_ASSERT(gdpr_envelope_from_text(text, length, back) == size);
+	FUZZ_ASSERT(memcmp(back, data, size) == 0);
 	free(text);
 	free(back);
 }
@@ -64,26 +59,26 @@ any_text(const char *text, size_t size)
 
 	memcpy(escaped, GDPR_TEXT_ESCAPE, GDPR_TEXT_ESCAPE_LEN);
 	memcpy(escaped + GDPR_TEXT_ESCAPE_LEN, text, size);
-	REQUIRE(gdpr_envelope_text_form(escaped, size + GDPR_TEXT_ESCAPE_LEN) ==
+	FUZZ_ASSERT(gdpr_envelope_text_form(escaped, size + GDPR_TEXT_ESCAPE_LEN) ==
 			GDPR_TEXT_ESCAPED);
 	free(escaped);
-	REQUIRE(gdpr_envelope_text_needs_escape(text, size) == (form != GDPR_TEXT_PLAIN));
+	FUZZ_ASSERT(gdpr_envelope_text_needs_escape(text, size) == (form != GDPR_TEXT_PLAIN));
 	if (form == GDPR_TEXT_ENVELOPE)
 	{
 		uint8	   *bytes = malloc(gdpr_envelope_bytes_length(size));
 		size_t		n = gdpr_envelope_from_text(text, size, bytes);
 		char	   *again = malloc(gdpr_envelope_text_length(n));
 
-		REQUIRE(gdpr_envelope_text_length(n) == size);
+		FUZZ_ASSERT(gdpr_envelope_text_length(n) == size);
 		gdpr_envelope_to_text(bytes, n, again);
-		REQUIRE(memcmp(again, text, size) == 0);
+		FUZZ_ASSERT(memcmp(again, text, size) == 0);
 		free(bytes);
 		free(again);
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+drive(const uint8_t *data, size_t size)
 {
 	GdprEnvelope env;
 	GdprEnvelope head;
@@ -92,10 +87,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		write_back(data, size, &env);
 		round_trip(data, size);
-		REQUIRE(gdpr_envelope_peek(data, Min(size, GDPR_ENVELOPE_HEAD_LEN), &head));
-		REQUIRE(head.flags == env.flags && head.context == env.context &&
-				head.tag == env.tag);
+		FUZZ_ASSERT(gdpr_envelope_peek(data, Min(size, GDPR_ENVELOPE_HEAD_LEN), &head));
+		FUZZ_ASSERT(head.flags == env.flags && head.context == env.context &&
+					head.tag == env.tag);
 	}
 	any_text((const char *) data, size);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (FUZZ_TRY())
+		drive(data, size);
+	fuzz_reset();
 	return 0;
 }
