@@ -12,6 +12,10 @@
 
 #include "fmgr.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"				/* was part of postgres.h */
+#endif
+
 #if PG_VERSION_NUM < 150000
 #error "gdpr_ext needs PostgreSQL 15 or newer"
 #endif

@@ -9,7 +9,7 @@
 
 #include "enctype/envelope.h"
 
-static const char encode_table[64] =
+static const char encode_table[] =
 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static uint32
