@@ -130,34 +130,22 @@ COMMENT ON FUNCTION gdpr.key_fingerprint() IS
 	'the root keys that the server started with, by a keyed hash that tells nothing of the key';
 REVOKE ALL ON FUNCTION gdpr.key_fingerprint() FROM PUBLIC;
 
-CREATE FUNCTION gdpr.key_available(context name, version smallint) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_key_status_available'
+CREATE FUNCTION gdpr.key_state(context name, version smallint,
+		OUT available boolean, OUT tag_available boolean, OUT values_counted bigint)
+	AS 'MODULE_PATHNAME', 'gdpr_key_status_state'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.key_available(name, smallint) IS
-	'whether the server''s root keys open this key of a context';
-REVOKE ALL ON FUNCTION gdpr.key_available(name, smallint) FROM PUBLIC;
-
-CREATE FUNCTION gdpr.tag_key_available(context name) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_key_status_tag_available'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.tag_key_available(name) IS
-	'whether the server''s root keys open the tag key of a context''s domain';
-REVOKE ALL ON FUNCTION gdpr.tag_key_available(name) FROM PUBLIC;
+COMMENT ON FUNCTION gdpr.key_state(name, smallint) IS
+	'whether the server''s root keys open a context''s key and tag key, and the values sealed with it';
+REVOKE ALL ON FUNCTION gdpr.key_state(name, smallint) FROM PUBLIC;
 
 CREATE VIEW gdpr.key_status AS
 	SELECT c.name AS context, c.tag_domain, k.version, k.status, k.root_id,
-		gdpr.key_available(c.name, k.version) AS available,
-		gdpr.tag_key_available(c.name) AS tag_available,
-		COALESCE(pg_catalog.pg_sequence_last_value(s.oid::pg_catalog.regclass) + 256, 0) AS values_counted,
+		s.available, s.tag_available, s.values_counted,
 		2147483648::bigint AS values_allowed,
 		k.created_at
 	FROM gdpr.context c
-		JOIN gdpr.context_key k ON k.context = c.name
-		LEFT JOIN pg_catalog.pg_class s
-			ON s.relkind = 'S'
-			AND s.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'gdpr')
-			AND s.relname = pg_catalog.format('nonce_%s_%s',
-				pg_catalog.lpad(pg_catalog.to_hex(c.hash), 8, '0'), k.version);
+		JOIN gdpr.context_key k ON k.context OPERATOR(pg_catalog.=) c.name
+		CROSS JOIN LATERAL gdpr.key_state(c.name, k.version) s;
 COMMENT ON VIEW gdpr.key_status IS
 	'keys of contexts: whether the server can open them, and how much of their budget is used';
 COMMENT ON COLUMN gdpr.key_status.available IS 'whether the server''s root keys open the key';

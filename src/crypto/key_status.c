@@ -4,6 +4,7 @@
  */
 #include "base/compat.h"
 
+#include "access/htup_details.h"
 #include "crypto/keyring_internal.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -41,27 +42,31 @@ gdpr_key_status_require_preload(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Can this server open the key?  NULL when there is no such key. */
-GDPR_FUNCTION(gdpr_key_status_available);
+/* Can this server open the keys, and how many values were sealed? */
+GDPR_FUNCTION(gdpr_key_status_state);
 Datum
-gdpr_key_status_available(PG_FUNCTION_ARGS)
+gdpr_key_status_state(PG_FUNCTION_ARGS)
 {
 	const GdprContext *context = gdpr_keyring_context_by_name(NameStr(*PG_GETARG_NAME(0)));
 	uint16		version = (uint16) PG_GETARG_INT16(1);
+	GdprKeySlot *slot = NULL;
+	TupleDesc	desc;
+	Datum		values[3] = {0};
+	bool		nulls[3] = {true, true, true};
+	int64		counted;
 
-	if (context == NULL ||
-		gdpr_keyring_slot(context->keys->slots, version) == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_BOOL(gdpr_keyring_cipher(context, version, true) != NULL);
-}
-
-GDPR_FUNCTION(gdpr_key_status_tag_available);
-Datum
-gdpr_key_status_tag_available(PG_FUNCTION_ARGS)
-{
-	const GdprContext *context = gdpr_keyring_context_by_name(NameStr(*PG_GETARG_NAME(0)));
-
-	if (context == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_BOOL(gdpr_keyring_tag_key(context, context->tag_generation, true) != NULL);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (context != NULL)
+		slot = gdpr_keyring_slot(context->keys->slots, version);
+	if (slot != NULL)
+	{
+		nulls[0] = nulls[1] = false;
+		values[0] = BoolGetDatum(gdpr_keyring_cipher(context, version, true) != NULL);
+		values[1] = BoolGetDatum(gdpr_keyring_tag_key(context, context->tag_generation, true) != NULL);
+		counted = gdpr_nonce_counted(context, version);
+		nulls[2] = counted < 0;
+		values[2] = Int64GetDatum(counted);
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -66,15 +66,6 @@ role_changed(Datum arg, int cacheid, uint32 hashvalue)
 	cache_stale = true;
 }
 
-/* Unused nonces go back to the pool while shared memory is still there. */
-static void
-drop_at_exit(int code, Datum arg)
-{
-	if (cache != NULL)
-		MemoryContextDelete(cache->mcxt);
-	cache = NULL;
-}
-
 static void
 free_retired(LocalTransactionId now)
 {
@@ -85,6 +76,16 @@ free_retired(LocalTransactionId now)
 		MemoryContextDelete(retired->mcxt);
 		retired = next;
 	}
+}
+
+/* Unused nonces go back to the pool while shared memory is still there. */
+static void
+drop_at_exit(int code, Datum arg)
+{
+	if (cache != NULL)
+		MemoryContextDelete(cache->mcxt);
+	cache = NULL;
+	free_retired(InvalidLocalTransactionId);
 }
 
 /* May tables be looked at here? */

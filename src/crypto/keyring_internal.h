@@ -101,6 +101,9 @@ extern GdprKeySlot *gdpr_keyring_slot(GdprKeySlot *slots, uint16 version);
 /* Gives what a slot has drawn and not used to the other processes. */
 extern void gdpr_nonce_return(GdprKeySlot *slot);
 
+/* Values that a key has sealed, in steps; -1 when their count is missing. */
+extern int64 gdpr_nonce_counted(const GdprContext *context, uint16 version);
+
 /* Is there a context or a key of that tag domain? */
 extern bool gdpr_keyring_has_domain(const char *name);
 

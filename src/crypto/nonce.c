@@ -146,21 +146,36 @@ draw(const GdprContext *context, GdprKeySlot *slot)
 	slot->nonces = balance;
 }
 
+/* InvalidOid when it is missing. */
 static Oid
 find_sequence(const GdprContext *context, uint16 version)
 {
 	char		name[NAMEDATALEN];
-	Oid			sequence;
 
 	snprintf(name, sizeof(name), GDPR_NONCE_SEQUENCE, context->hash, version);
-	sequence = get_relname_relid(name, gdpr_sql_schema());
+	return get_relname_relid(name, gdpr_sql_schema());
+}
+
+static Oid
+require_sequence(const GdprContext *context, uint16 version)
+{
+	Oid			sequence = find_sequence(context, version);
+
 	if (!OidIsValid(sequence))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("sequence \"gdpr.%s\", which counts the values of context \"%s\", is missing",
-						name, NameStr(context->name)),
+				 errmsg("the sequence that counts the values of context \"%s\" is missing",
+						NameStr(context->name)),
 				 errhint("Restore the sequences of schema gdpr from the backup.")));
 	return sequence;
+}
+
+int64
+gdpr_nonce_counted(const GdprContext *context, uint16 version)
+{
+	Oid			sequence = find_sequence(context, version);
+
+	return OidIsValid(sequence) ? peek_sequence(sequence) : -1;
 }
 
 bool
@@ -176,7 +191,7 @@ gdpr_keyring_next_nonce(const GdprContext *context, uint8 *nonce)
 	if (slot->nonces == 0)
 	{
 		if (!OidIsValid(slot->sequence))
-			slot->sequence = find_sequence(context, slot->version);
+			slot->sequence = require_sequence(context, slot->version);
 		draw(context, slot);
 	}
 	slot->nonces--;

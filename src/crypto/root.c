@@ -75,6 +75,14 @@ parse_hex(const char *text, uint8 *key)
 	return true;
 }
 
+/* Whatever the server's locale calls a letter. */
+static bool
+is_id_character(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+}
+
 static bool
 parse_id(const char *text, size_t length, char *id)
 {
@@ -82,7 +90,7 @@ parse_id(const char *text, size_t length, char *id)
 		return false;
 	for (size_t i = 0; i < length; i++)
 	{
-		if (!isalnum((unsigned char) text[i]) && strchr("_.-", text[i]) == NULL)
+		if (!is_id_character(text[i]))
 			return false;
 	}
 	memcpy(id, text, length);

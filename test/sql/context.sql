@@ -51,7 +51,7 @@ BEGIN;
 SELECT gdpr.create_context('ctx_gone');
 SELECT available FROM gdpr.key_status WHERE context = 'ctx_gone';
 ROLLBACK;
-SELECT gdpr.key_available('ctx_gone', 1::smallint);
+SELECT count(*) FROM gdpr.key_status WHERE context = 'ctx_gone';
 SELECT gdpr.create_context('ctx_gone');
 SELECT available FROM gdpr.key_status WHERE context = 'ctx_gone';
 
@@ -85,7 +85,7 @@ SELECT gdpr.create_context('ctx_op');
 SELECT gdpr.grant_context('ctx_pii', 'ctx_operator');
 SELECT gdpr.revoke_context('ctx_pii', 'ctx_reader');
 SELECT * FROM gdpr.key_fingerprint();
-SELECT gdpr.key_available('ctx_pii', 1::smallint);
+SELECT * FROM gdpr.key_state('ctx_pii', 1::smallint);
 SELECT * FROM gdpr.key_status;
 SELECT * FROM gdpr.context;
 SELECT wrapped FROM gdpr.context_key;

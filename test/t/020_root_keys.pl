@@ -88,6 +88,8 @@ my @bad = (
 	[ 'a tab', "1\t$key\n", qr/a line is not/ ],
 	[ 'garbage after a good line', "1 $key\ngarbage\n", qr/a line is not/ ],
 	[ 'a zero byte', "1 $key\n\0\n", qr/a line is not/ ],
+	[ 'a zero byte in an id', "1\0 $key\n", qr/a line is not/ ],
+	[ 'a letter that is not ASCII', "\xc4 $key\n", qr/a line is not/ ],
 	[ 'two lines without ids', "$key\n$other\n", qr/same id|stands alone/ ],
 	[ 'a line without id beside one with', "2 $key\n$other\n", qr/stands alone/ ],
 	[ 'an id twice', "1 $key\n1 $other\n", qr/same id/ ],
@@ -184,6 +186,16 @@ is($node->safe_psql('postgres', $status), 'pii 1 true true', 'a key from the fil
 my $stored = $node->safe_psql('postgres', 'TABLE gdpr.context_key');
 my $print = $node->safe_psql('postgres', 'SELECT * FROM gdpr.key_fingerprint()');
 like($print, qr/^1\|[0-9a-f]{16}\|t$/, 'and has a fingerprint');
+
+SKIP:
+{
+	my $postmaster = (split /\n/, slurp_file("$data/postmaster.pid"))[0];
+	my $maps = "/proc/$postmaster/smaps";
+	skip 'the kernel does not show mappings', 1 unless -r $maps;
+	my @regions = split /^(?=[0-9a-f]+-[0-9a-f]+ )/m, slurp_file($maps);
+	is(scalar(grep { m{^\S+ rw-s .*/dev/zero} && /^VmFlags:.*\bdd\b/m } @regions),
+		1, 'keys are in a region that core dumps leave out');
+}
 
 $node->restart;
 is($node->safe_psql('postgres', $status), 'pii 1 true true', 'after a restart too');
