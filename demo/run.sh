@@ -20,23 +20,34 @@ step()
 	printf '\n%d. %s\n\n' "$steps" "$1"
 }
 
-show_statement() { sed -e '1s/^/shop=# /' -e '2,$s/^/shop-# /' <<<"$1"; }
+# Without the empty results of functions that return nothing.
+without_void()
+{
+	awk '
+		function flush() { if (header != "") print header; header = ""; if (rule != "") print rule; rule = "" }
+		rule != "" && /^ *$/ { next }
+		rule != "" && /^\([0-9]+ rows?\)$/ { header = rule = ""; getline; next }
+		header != "" && rule == "" && /^-+$/ { rule = $0; next }
+		{ flush() }
+		/^ [a-z_]+ $/ { header = $0; next }
+		{ print; fflush() }
+		END { flush() }'
+}
 
 # run SQL: shows it and its output; an error ends the demo.
 run()
 {
-	show_statement "$1"
-	psql -X -q -v ON_ERROR_STOP=1 <<<"$1" 2>&1 || { echo "FAILED: the statement above"; exit 1; }
+	psql -X -q -a -v ON_ERROR_STOP=1 <<<"$1" 2>&1 | without_void ||
+		{ echo "   NOT SO: the statement above succeeds"; exit 1; }
 }
 
 # refused SQLSTATE SQL: shows it and its error, which must have that code.
 refused()
 {
 	local output state
-	show_statement "$2"
-	output=$(psql -X -q <<<"$2"$'\n''\echo state :LAST_ERROR_SQLSTATE' 2>&1)
-	state=${output##*state }
-	printf '%s\n' "${output%state *}"
+	output=$(psql -X -q -a <<<"$2"$'\n''\o /dev/null'$'\n''\echo :LAST_ERROR_SQLSTATE' 2>&1)
+	state=${output##*$'\n'}
+	printf '%s\n\n' "${output%%\\o /dev/null*}"
 	fact "refused with SQLSTATE $1" test "$state" = "$1"
 }
 
@@ -113,22 +124,22 @@ pg_dump --data-only --table=shop.customer | grep -c paivi.laine1533@example.net 
 fact 'not one e-mail address in the dump of the customers' \
 	test "$(pg_dump --data-only --table=shop.customer | grep -c '@example')" = 0
 
-step 'Who is a person here?  The customer; the foreign keys say what else is hers.'
+step 'Who is a person here?  The customer; the foreign keys say what else is hers, and where they fall short.'
 run "SELECT gdpr.declare_subject('customer', 'shop.customer');
-SELECT depth, path, belongs, on_forget, on_export FROM gdpr.data_map('customer') ORDER BY depth, path;"
+SELECT path, belongs, on_forget, on_export FROM gdpr.data_map('customer') WHERE on_forget <> 'none';
+SELECT path, warning FROM gdpr.data_map('customer') WHERE warning IS NOT NULL;"
 refused PD007 "SELECT gdpr.approve_map('customer');"
 
-step 'A person decides the open links, and declares the two that no foreign key states.'
-run "-- Who recommended whom: the other customer stays, the reference goes.
+step 'A person decides the open links, and declares the two references that no foreign key states.'
+run "-- Whom she recommended, and orders of others that went to her address: only the reference goes.
 SELECT gdpr.declare_link('shop.customer', '{referred_by}', 'shop.customer', '{id}',
-  belongs => 'refers', on_forget => 'unlink', on_export => 'skip');
-SELECT gdpr.declare_link('shop.customer', '{default_address_id}', 'shop.address', '{id}',
   belongs => 'refers', on_forget => 'unlink', on_export => 'skip');
 SELECT gdpr.declare_link('shop.orders', '{ship_address_id}', 'shop.address', '{id}',
   belongs => 'refers', on_forget => 'unlink', on_export => 'skip');
+-- Tickets, and the answers below them.
 SELECT gdpr.declare_link('shop.ticket', '{customer_id}', 'shop.customer', '{id}');
 SELECT gdpr.declare_link('shop.ticket', '{parent_id}', 'shop.ticket', '{id}');
--- No foreign key: by e-mail address, and a partitioned table of which one partition lacks it.
+-- By e-mail address, and on a partitioned table of which one partition lacks the foreign key.
 SELECT gdpr.declare_link('shop.newsletter_consent', '{email}', 'shop.customer', '{email}');
 SELECT gdpr.declare_link('shop.visit', '{customer_id}', 'shop.customer', '{id}');"
 
@@ -138,4 +149,58 @@ run "SELECT gdpr.declare_link('shop.invoice', '{customer_id}', 'shop.customer', 
                \"keep_from\": \"calendar_year_end\", \"keep_since\": \"invoice_date\"}');
 SELECT gdpr.declare_link('shop.invoice_line', '{invoice_id}', 'shop.invoice', '{id}', on_forget => 'keep',
   options => '{\"ground\": \"17(3)(b)\", \"law\": \"Kirjanpitolaki 2:10\", \"keep\": \"6 years\",
-               \"keep_from\": \"calendar_year_end\"}');"
+               \"keep_from\": \"calendar_year_end\"}');
+-- What a kept invoice needs of its customer ...
+SELECT gdpr.declare_column('shop.customer', c, 'name', options => '{\"on_forget\": \"keep\"}')
+  FROM unnest('{first_name,last_name}'::name[]) c;
+SELECT gdpr.declare_column('shop.address', c, 'address', options => '{\"on_forget\": \"keep\"}')
+  FROM unnest('{street,postal_code,city}'::name[]) c;
+-- ... and what it does not.
+SELECT gdpr.declare_column('shop.customer', 'email', 'email', mask => 'pseudonym');
+SELECT gdpr.declare_column('shop.customer', 'phone', 'phone', mask => 'null');
+SELECT gdpr.declare_column('shop.customer', 'national_id', 'national_id', mask => 'null');
+SELECT gdpr.declare_column('shop.customer', 'birth_date', 'birth_date', mask => 'null');
+SELECT gdpr.declare_column('shop.customer', 'password_hash', 'credential', mask => 'constant:*');
+SELECT gdpr.approve_map('customer') IS NOT NULL AS approved;"
+holds 'the map is approved, and no link is left at review' \
+	"SELECT count(*) = 0 FROM gdpr.data_map('customer') WHERE on_forget = 'review'"
+holds 'the partition without the foreign key is covered' \
+	"SELECT count(*) = 0 FROM gdpr.data_map('customer') WHERE warning LIKE '%visit_2025%'"
+
+step 'Article 15: everything of one person in one document, decrypted, by a role that may read.'
+run "CREATE ROLE shop_officer;
+SELECT gdpr.grant_duty('shop_officer', 'officer');
+SELECT gdpr.grant_context('contact', 'shop_officer', 'read');
+SELECT gdpr.grant_context('contact', 'shop_officer', 'write');
+GRANT USAGE ON SCHEMA shop TO shop_officer;
+GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO shop_officer;"
+run "SET ROLE shop_officer;
+SELECT key AS relation, json_array_length(value) AS rows, left(value::text, 90) AS beginning
+FROM json_each(gdpr_export('$paivi', 'customer') -> 'data');"
+
+step 'Article 17: first, what forgetting her would do.'
+run "SET ROLE shop_officer;
+SELECT relation, action, rows, reason FROM gdpr.forget_plan('$paivi', 'customer');"
+
+step 'Forget her: one transaction, and a certificate.'
+run "SET ROLE shop_officer;
+SELECT jsonb_pretty(gdpr_forget('$paivi', 'customer', reason => 'request of 15 January 2026')::jsonb) AS certificate;"
+
+step 'What is left: her two invoices, unaltered, and the name and address that an invoice must show.'
+run "SET ROLE shop_officer;
+SELECT first_name, last_name, email, phone, national_id, birth_date FROM shop.customer WHERE id = $paivi;
+SELECT street, postal_code, city FROM shop.address WHERE customer_id = $paivi;
+SELECT order_no, invoice_date, total FROM shop.invoice WHERE customer_id = $paivi ORDER BY id;"
+
+step 'Hugo never bought anything: nothing of him is left, and nobody can tell that he was here.'
+run "SET ROLE shop_officer;
+SELECT r ->> 'relation' AS relation, r ->> 'deleted' AS deleted, r ->> 'unlinked' AS unlinked
+FROM json_array_elements(gdpr_forget('$hugo', 'customer') -> 'relations') r;"
+refused PD001 "SET ROLE shop_officer;
+SELECT gdpr_export('$hugo', 'customer');"
+refused PD001 "SET ROLE shop_officer;
+SELECT gdpr_export('123456789', 'customer');"
+
+step 'The ledger: what was erased, when, by whom; a pseudonym instead of the person.'
+run "SET ROLE shop_officer;
+SELECT * FROM gdpr.erasure;"
