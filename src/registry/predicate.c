@@ -129,23 +129,39 @@ analyse_silently(Oid relid, const char *text)
 	return result;
 }
 
-char *
-gdpr_predicate_normalise(Oid relid, const char *text)
+static void
+set_local(const char *name, const char *value)
 {
-	Node	   *condition = analyse_silently(relid, text);
-	char	   *result;
-	int			nestlevel;
-
-	(void) check_node(condition, NULL);
-	if (contain_volatile_functions(condition))
-		refuse("a volatile function");
-
-	nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog", PGC_USERSET, PGC_S_SESSION,
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* Text that everybody's settings read alike. */
+static char *
+deparse(Oid relid, Node *condition)
+{
+	int			nestlevel = NewGUCNestLevel();
+	char	   *result;
+
+	set_local("search_path", "pg_catalog");
+	set_local("DateStyle", "ISO, YMD");
+	set_local("IntervalStyle", "postgres");
+	set_local("TimeZone", "UTC");
+	set_local("extra_float_digits", "3");
 	result = deparse_expression(condition,
 								deparse_context_for(GDPR_PREDICATE_ALIAS, relid),
 								true, false);
 	AtEOXact_GUC(true, nestlevel);
 	return result;
+}
+
+char *
+gdpr_predicate_normalise(Oid relid, const char *text)
+{
+	Node	   *condition = analyse_silently(relid, text);
+
+	(void) check_node(condition, NULL);
+	if (contain_volatile_functions(condition))
+		refuse("a volatile function");
+	return deparse(relid, condition);
 }

@@ -122,28 +122,34 @@ primary_key(Oid relid)
 	return result;
 }
 
+/* No key given: the primary key. */
 static List *
-check_key(Oid relid, List *key)
+default_key(Oid relid)
 {
-	List	   *columns = NIL;
-	ListCell   *lc;
+	List	   *key = primary_key(relid);
 
-	if (key == NIL)
-		key = primary_key(relid);
 	if (key == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relation %s has no primary key", gdpr_ident_relation(relid)),
 				 errhint("Give the argument \"key\": the columns of a UNIQUE constraint, all NOT NULL.")));
+	return key;
+}
+
+static void
+check_key(Oid relid, const List *key)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
 	foreach(lc, key)
 		columns = list_append_unique_int(columns, gdpr_registry_column(relid, lfirst(lc)));
-	if (list_length(columns) != list_length(key) || !has_key_over(relid, columns))
+	if (key == NIL || list_length(columns) != list_length(key) || !has_key_over(relid, columns))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the key of relation %s must be unique and NOT NULL",
 						gdpr_ident_relation(relid)),
 				 errhint("Give exactly the columns of a primary key or of a UNIQUE constraint that is not deferrable.")));
-	return key;
 }
 
 static int
@@ -171,13 +177,14 @@ gdpr_declare_subject(PG_FUNCTION_ARGS)
 	gdpr_registry_require(fcinfo, 3, "options");
 	subject.kind = pstrdup(NameStr(*PG_GETARG_NAME(0)));
 	subject.relid = PG_GETARG_OID(1);
-	subject.key = PG_ARGISNULL(2) ? NIL : gdpr_registry_list(PG_GETARG_ARRAYTYPE_P(2));
 	gdpr_options_parse(PG_GETARG_JSONB_P(3), NULL, 0);
 
 	check_kind(subject.kind);
 	gdpr_registry_check_relation(subject.relid);
 	check_root(gdpr_reference_inheritance(), subject.relid);
-	subject.key = check_key(subject.relid, subject.key);
+	subject.key = PG_ARGISNULL(2) ? default_key(subject.relid)
+		: gdpr_registry_list(PG_GETARG_ARRAYTYPE_P(2));
+	check_key(subject.relid, subject.key);
 	(void) gdpr_keyring_reserved(); /* erasure needs its pseudonyms */
 
 	gdpr_registry_put_subject(&subject);

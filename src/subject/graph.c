@@ -197,6 +197,15 @@ take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 		link->keep_since = get_attnum(link->child_relid, declared->keep_since);
 }
 
+/* A relation outside the map is shown one step behind its nearest neighbour. */
+static void
+place_outside(GraphWork *work, int node, GdprRelation *outside, const GdprRelation *inside)
+{
+	if (work->walk.nodes[node].state == GDPR_WALK_OUTSIDE &&
+		(outside->depth == 0 || outside->depth > inside->depth + 1))
+		outside->depth = inside->depth + 1;
+}
+
 static GdprLink *
 make_link(GraphWork *work, const GdprReference *reference, const GdprWalkEdge *edge)
 {
@@ -204,10 +213,8 @@ make_link(GraphWork *work, const GdprReference *reference, const GdprWalkEdge *e
 
 	link->child = relation_of(work, edge->child);
 	link->parent = relation_of(work, edge->parent);
-	if (work->walk.nodes[edge->child].state == GDPR_WALK_OUTSIDE)
-		link->child->depth = link->parent->depth + 1;
-	if (work->walk.nodes[edge->parent].state == GDPR_WALK_OUTSIDE)
-		link->parent->depth = link->child->depth + 1;
+	place_outside(work, edge->child, link->child, link->parent);
+	place_outside(work, edge->parent, link->parent, link->child);
 	link->child_relid = reference->child;
 	link->parent_relid = reference->parent;
 	link->parent_only = reference->parent_only;
