@@ -16,6 +16,7 @@
 #include "executor/executor.h"
 #include "hooks.h"
 #include "miscadmin.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -46,6 +47,7 @@ static const SharedPart shared_parts[] = {
 static shmem_request_hook_type previous_shmem_request = NULL;
 static shmem_startup_hook_type previous_shmem_startup = NULL;
 static planner_hook_type previous_planner = NULL;
+static get_relation_info_hook_type previous_relation_info = NULL;
 static ExecutorRun_hook_type previous_executor_run = NULL;
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
 static ExecutorEnd_hook_type previous_executor_end = NULL;
@@ -77,6 +79,14 @@ plan(Query *query, const char *text, int options, ParamListInfo parameters)
 	gdpr_rewrite_query(query);
 	return (previous_planner ? previous_planner : standard_planner)
 		(query, text, options, parameters);
+}
+
+static void
+relation_info(PlannerInfo *root, Oid relid, bool is_parent, RelOptInfo *relation)
+{
+	if (previous_relation_info)
+		previous_relation_info(root, relid, is_parent, relation);
+	gdpr_rewrite_level(root, relid);
 }
 
 static void
@@ -213,6 +223,7 @@ static const Hook hooks[] = {
 	HOOK(shmem_request_hook, shmem_request, previous_shmem_request, true),
 	HOOK(shmem_startup_hook, shmem_startup, previous_shmem_startup, true),
 	HOOK(planner_hook, plan, previous_planner, false),
+	HOOK(get_relation_info_hook, relation_info, previous_relation_info, false),
 	HOOK(ExecutorRun_hook, executor_run, previous_executor_run, false),
 	HOOK(ExecutorFinish_hook, executor_finish, previous_executor_finish, false),
 	HOOK(ExecutorEnd_hook, executor_end, previous_executor_end, false),

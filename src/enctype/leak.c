@@ -275,6 +275,23 @@ prints_row(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == CLASS_CHECK_OPTION;
 }
 
+/* Classes whose details name objects; a row's text may be in any other. */
+static bool
+names_objects(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INVALID_TRANSACTION_STATE:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('P', 'D', '0', '0', '0'):
+			return true;
+		default:
+			return false;
+	}
+}
+
 static bool
 must_strip(GdprLeakStrip strip, int sqlerrcode)
 {
@@ -309,8 +326,8 @@ copy_line(const char *context, const char *relation)
 static void
 strip_error(ErrorData *edata)
 {
-	edata->detail = NULL;
-	edata->detail_log = NULL;
+	if (!names_objects(edata->sqlerrcode))
+		edata->detail = edata->detail_log = NULL;
 	edata->context = NULL;
 	edata->hide_stmt = true;
 }

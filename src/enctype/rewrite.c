@@ -24,6 +24,7 @@
 #include "enctype/enctype.h"
 #include "enctype/rewrite.h"
 #include "enctype/seal.h"
+#include "enctype/typetree.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -375,9 +376,16 @@ rewrite_array_operator(ScalarArrayOpExpr *op)
 	sides.left = linitial(op->args);
 	sides.right = lsecond(op->args);
 	if (!align_sides(&sides, kind, true))
-		return;
+	{
+		/* A long list would be hashed, which values in flight cannot be. */
+		if (kind != KIND_BOTH || gdpr_rewrite_context(sides.left) >= 0 ||
+			gdpr_rewrite_context(sides.right) >= 0)
+			return;
+		sides.right = wrap_side(sides.right, -1, true, false);
+	}
 	op->opno = operator_over_both(negated);
 	op->opfuncid = get_opcode(op->opno);
+	op->hashfuncid = op->negfuncid = InvalidOid;
 	op->inputcollid = InvalidOid;
 	op->args = list_make2(sides.left, sides.right);
 }
@@ -503,6 +511,20 @@ gdpr_rewrite_query(Query *query)
 	/* Most databases have no encrypted type at all. */
 	if (get_operators() != NULL)
 		(void) query_walker((Node *) query, NULL);
+}
+
+/*
+ * The planner calls for every relation of a level; once something is rewritten
+ * there is nothing left to do, so no note is taken of levels done.
+ */
+void
+gdpr_rewrite_level(PlannerInfo *root, Oid relid)
+{
+	if (!gdpr_typetree_relation(relid) || get_operators() == NULL)
+		return;
+	check_clauses(root->parse);
+	(void) query_tree_walker(root->parse, query_walker, NULL,
+							 QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
 }
 
 /* The operator that a comparison function belongs to. */

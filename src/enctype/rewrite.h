@@ -5,7 +5,7 @@
 #ifndef GDPR_REWRITE_H
 #define GDPR_REWRITE_H
 
-#include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
 
 /*
  * Walks a query before the planner sees it.  Comparisons whose one side has a
@@ -15,6 +15,12 @@
  * planner does.
  */
 extern void gdpr_rewrite_query(Query *query);
+
+/*
+ * The same for one query level that the planner is at work on, before it takes
+ * its conditions apart: what came in by inlining SQL functions is seen here.
+ */
+extern void gdpr_rewrite_level(PlannerInfo *root, Oid relid);
 
 /*
  * The context (type modifier) that a value of this expression has, looked for

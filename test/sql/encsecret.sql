@@ -74,7 +74,8 @@ SELECT e::text, s::text FROM s WHERE k = 'twice';
 ALTER TABLE strings ALTER v TYPE enctext('encsecret_pii');
 ALTER TABLE strings ALTER c TYPE encsecret('encsecret_pii');
 SELECT v::text, c::text FROM strings;
-ALTER TABLE strings ALTER c TYPE char(30) USING c::char(30), ALTER x TYPE enctext('encsecret_pii') USING x::enctext('encsecret_pii');
+ALTER TABLE strings ALTER c TYPE char(30) USING c::char(30);
+ALTER TABLE strings ALTER x TYPE enctext('encsecret_pii') USING x::enctext('encsecret_pii');
 SELECT c, x FROM strings;
 ALTER TABLE strings ALTER x TYPE text;
 
