@@ -72,6 +72,14 @@ OBJS = \
 	src/registry/load.o \
 	src/registry/predicate.o \
 	src/registry/store.o \
+	src/rights/certificate.o \
+	src/rights/execute.o \
+	src/rights/export.o \
+	src/rights/forget.o \
+	src/rights/ledger.o \
+	src/rights/processing.o \
+	src/rights/show.o \
+	src/rights/verify.o \
 	src/subject/bookkeeping.o \
 	src/subject/datamap.o \
 	src/subject/declare.o \
@@ -80,8 +88,16 @@ OBJS = \
 	src/subject/graph_hash.o \
 	src/subject/graph_relation.o \
 	src/subject/inheritance.o \
+	src/subject/key.o \
+	src/subject/plan_decide.o \
+	src/subject/plan_outside.o \
+	src/subject/plan_sql.o \
+	src/subject/plan_until.o \
+	src/subject/plan_update.o \
+	src/subject/plan_walk.o \
 	src/subject/reference.o \
 	src/subject/sharing.o \
+	src/subject/statement.o \
 	src/subject/walk.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))

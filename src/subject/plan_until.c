@@ -1,0 +1,139 @@
+/*
+ * plan_until.c
+ *	  How long kept rows are kept.
+ *
+ * A period counts from a date in the row, or in the kept row above it (a line
+ * takes its invoice's); from that day, or from the end of the calendar or
+ * financial year that it lies in.  A row that stays only because a kept row
+ * refers to it stays as long.
+ */
+#include "base/compat.h"
+
+#include "base/guc.h"
+#include "datatype/timestamp.h"
+#include "subject/plan.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+static bool
+raise_date(bool *has, DateADT *date, DateADT other)
+{
+	if (*has && *date >= other)
+		return false;
+	*has = true;
+	*date = other;
+	return true;
+}
+
+static DateADT
+year_end(DateADT date, int month, int day)
+{
+	int			y;
+	int			m;
+	int			d;
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &y, &m, &d);
+	if (m > month || (m == month && d > day))
+		y++;
+	return date2j(y, month, day) - POSTGRES_EPOCH_JDATE;
+}
+
+static DateADT
+period_end(const GdprLink *link, DateADT base)
+{
+	Datum		interval;
+	Datum		end;
+
+	if (link->keep_from == GDPR_KEEP_CALENDAR_YEAR_END)
+		base = year_end(base, 12, 31);
+	else if (link->keep_from == GDPR_KEEP_FISCAL_YEAR_END)
+		base = year_end(base, atoi(gdpr_guc_fiscal_year_end),
+						atoi(gdpr_guc_fiscal_year_end + 3));
+	interval = DirectFunctionCall3(interval_in, CStringGetDatum(link->keep),
+								   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	end = DirectFunctionCall2(date_pl_interval, DateADTGetDatum(base), interval);
+	return DatumGetDateADT(DirectFunctionCall1(timestamp_date, end));
+}
+
+static bool
+keeps(const GdprPlanEdge *edge)
+{
+	return edge->link != NULL && edge->link->on_forget == GDPR_ACTION_KEEP &&
+		edge->child->action == GDPR_ACTION_KEEP && edge->link->belongs != GDPR_BELONGS_OWNS;
+}
+
+/* The date along one link into a kept row; dates come down from kept parents. */
+static bool
+spread_base(GdprPlanEdge *edge)
+{
+	GdprPlanRow *child = edge->child;
+
+	if (!keeps(edge))
+		return false;
+	if (edge->has_since)
+		return raise_date(&child->has_base, &child->base, edge->since);
+	if (edge->link->keep_since == InvalidAttrNumber && edge->parent->has_base &&
+		edge->parent->action == GDPR_ACTION_KEEP)
+		return raise_date(&child->has_base, &child->base, edge->parent->base);
+	return false;
+}
+
+static bool
+spread_until(GdprPlanEdge *edge)
+{
+	GdprPlanRow *parent = edge->parent;
+	GdprPlanRow *child = edge->child;
+	bool		changed = false;
+
+	if (!parent->reduced || child->ground == NULL)
+		return false;
+	if (parent->ground == NULL ||
+		(child->has_until && (!parent->has_until || child->until > parent->until)))
+	{
+		parent->ground = child->ground;
+		changed = true;
+	}
+	if (child->has_until)
+		changed |= raise_date(&parent->has_until, &parent->until, child->until);
+	return changed;
+}
+
+static void
+spread(GdprPlan *plan, bool (*step) (GdprPlanEdge *edge))
+{
+	bool		changed;
+
+	do
+	{
+		changed = false;
+		for (int i = 0; i < plan->nedges; i++)
+			changed |= step(&plan->edges[i]);
+	} while (changed);
+}
+
+static void
+take_period(GdprPlanEdge *edge)
+{
+	GdprPlanRow *row = edge->child;
+
+	if (!keeps(edge))
+		return;
+	if (row->ground == NULL)
+		row->ground = edge->link->ground;
+	if (row->has_base &&
+		raise_date(&row->has_until, &row->until, period_end(edge->link, row->base)))
+		row->ground = edge->link->ground;
+}
+
+void
+gdpr_plan_find_until(GdprPlan *plan)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+
+	spread(plan, spread_base);
+	for (int i = 0; i < plan->nedges; i++)
+		take_period(&plan->edges[i]);
+	spread(plan, spread_until);
+	MemoryContextSwitchTo(old);
+}
