@@ -44,6 +44,18 @@ SELECT format('%s on %s: no foreign keys between our tables: pg_restore -j fills
               c.conname, c.conrelid::regclass)
 FROM member m JOIN pg_constraint c ON m.classid = 'pg_class'::regclass AND c.conrelid = m.objid
 WHERE c.contype = 'f'
+UNION ALL
+-- PUBLIC has what a column of ours needs, and what a session says of itself
+SELECT p.oid::regprocedure || ': PUBLIC may execute it'
+FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+WHERE has_function_privilege('public', p.oid, 'EXECUTE')
+  AND p.proname !~ '(^|_)enc(text|secret|type)(_|$)'
+  AND p.proname NOT IN ('begin_work')
+  AND NOT 'internal'::regtype::oid = ANY (p.proargtypes)     -- SQL cannot call it
+UNION ALL
+SELECT c.oid::regclass || ': PUBLIC may ' || a.privilege_type
+FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid, aclexplode(c.relacl) a
+WHERE a.grantee = 0
 ORDER BY 1;
 SQL
 ) || exit 1

@@ -130,6 +130,7 @@ CREATE EXTENSION gdpr_ext;
 CREATE FUNCTION gdpr.plant() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
 CREATE TYPE gdpr.plant_type AS (a int);
 CREATE TABLE gdpr.plant_table (a int PRIMARY KEY, b int REFERENCES gdpr.plant_table);
+GRANT SELECT ON gdpr.plant_table TO PUBLIC;
 ALTER EXTENSION gdpr_ext ADD FUNCTION gdpr.plant();
 ALTER EXTENSION gdpr_ext ADD TYPE gdpr.plant_type;
 ALTER EXTENSION gdpr_ext ADD TABLE gdpr.plant_table;
@@ -139,6 +140,8 @@ caught objects 'function gdpr.plant\(\): no comment'
 caught objects 'type gdpr.plant_type: no comment'
 caught objects 'table gdpr.plant_table: no comment'
 caught objects 'gdpr.plant\(\): SECURITY DEFINER without'
+caught objects 'gdpr.plant\(\): PUBLIC may execute it'
+caught objects 'gdpr.plant_table: PUBLIC may SELECT'
 caught objects 'no foreign keys between our tables'
 unset GDPR_LINT_DB
 dropdb lint_self
