@@ -10,7 +10,7 @@ REVOKE ALL ON FUNCTION gdpr.declare_subject(name, regclass, name[], jsonb) FROM 
 
 CREATE FUNCTION gdpr.undeclare_subject(kind name)
 	RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_undeclare_subject';
 COMMENT ON FUNCTION gdpr.undeclare_subject(name) IS 'takes a kind back, with the approval of its map; links and columns stay declared';
 REVOKE ALL ON FUNCTION gdpr.undeclare_subject(name) FROM PUBLIC;
@@ -25,7 +25,7 @@ REVOKE ALL ON FUNCTION gdpr.declare_link(regclass, name[], regclass, name[], tex
 
 CREATE FUNCTION gdpr.undeclare_link(child regclass, child_columns name[], parent regclass, parent_columns name[])
 	RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_undeclare_link';
 COMMENT ON FUNCTION gdpr.undeclare_link(regclass, name[], regclass, name[]) IS 'takes a declared link back; a foreign key is then only a proposal again';
 REVOKE ALL ON FUNCTION gdpr.undeclare_link(regclass, name[], regclass, name[]) FROM PUBLIC;
@@ -39,7 +39,7 @@ REVOKE ALL ON FUNCTION gdpr.declare_column(regclass, name, text, text, jsonb) FR
 
 CREATE FUNCTION gdpr.undeclare_column(relation regclass, column_name name)
 	RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_undeclare_column';
 COMMENT ON FUNCTION gdpr.undeclare_column(regclass, name) IS 'takes the declaration of a personal column back';
 REVOKE ALL ON FUNCTION gdpr.undeclare_column(regclass, name) FROM PUBLIC;
@@ -55,7 +55,7 @@ REVOKE ALL ON FUNCTION gdpr.data_map(name) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.map_hash(kind name)
 	RETURNS text
-	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+	LANGUAGE c STABLE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_map_hash';
 COMMENT ON FUNCTION gdpr.map_hash(name) IS 'the hash of a kind''s map as it is now; what approve_map can be held to';
 REVOKE ALL ON FUNCTION gdpr.map_hash(name) FROM PUBLIC;

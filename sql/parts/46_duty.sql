@@ -14,14 +14,14 @@ SELECT pg_catalog.pg_extension_config_dump('gdpr.duty_grant', '');
 
 CREATE FUNCTION gdpr.grant_duty(role name, duty text)
 	RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_grant_duty';
 COMMENT ON FUNCTION gdpr.grant_duty(name, text) IS 'gives a role the functions and views of a duty: officer, auditor, operator or backup';
 REVOKE ALL ON FUNCTION gdpr.grant_duty(name, text) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.revoke_duty(role name, duty text)
 	RETURNS void
-	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_revoke_duty';
 COMMENT ON FUNCTION gdpr.revoke_duty(name, text) IS 'takes a duty from a role';
 REVOKE ALL ON FUNCTION gdpr.revoke_duty(name, text) FROM PUBLIC;

@@ -110,8 +110,11 @@ gdpr_declare_column(PG_FUNCTION_ARGS)
 Datum
 gdpr_undeclare_column(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
+	Oid			relid;
 
+	gdpr_registry_require(fcinfo, 0, "relation");
+	gdpr_registry_require(fcinfo, 1, "column_name");
+	relid = PG_GETARG_OID(0);
 	gdpr_registry_check_relation(relid);
 	if (!gdpr_registry_delete_column(relid, NameStr(*PG_GETARG_NAME(1))))
 		ereport(ERROR,

@@ -43,29 +43,38 @@ typedef struct DutyItem
 
 static const DutyItem functions[] = {
 	{OPERATOR, "approve_map"},
+	{OPERATOR, "check_column"},
+	{OPERATOR, "column_report"},
 	{OPERATOR, "create_context"},
 	{OFFICER | OPERATOR, "data_map"},
 	{OPERATOR, "declare_column"},
 	{OPERATOR, "declare_link"},
 	{OPERATOR, "declare_subject"},
+	{OPERATOR, "decrypt_column"},
+	{OPERATOR, "encrypt_column"},
 	{OFFICER, "export_rows"},
 	{OFFICER, "forget_plan"},
 	{OFFICER, "gdpr_export"},
 	{OFFICER, "gdpr_forget"},
 	{OPERATOR, "grant_context"},
 	{OPERATOR, "key_fingerprint"},
+	{OPERATOR, "key_state"},
 	{OFFICER | OPERATOR, "map_hash"},
 	{OPERATOR, "revoke_context"},
 	{OPERATOR, "undeclare_column"},
 	{OPERATOR, "undeclare_link"},
 	{OPERATOR, "undeclare_subject"},
+	{OPERATOR, "uninstall_plan"},
 };
 
 static const DutyItem tables[] = {
 	{OPERATOR, "approval"},
 	{OFFICER | OPERATOR, "category"},
+	{OPERATOR, "context"},
+	{OPERATOR, "context_grant"},
 	{OPERATOR, "duty_grant"},
 	{OFFICER | AUDITOR, "erasure"},
+	{OPERATOR, "key_status"},
 	{OPERATOR, "link"},
 	{OPERATOR, "personal_column"},
 	{OPERATOR, "sharing"},
@@ -195,14 +204,25 @@ remaining_duties(Name role)
 
 /* ---- the verbs ---- */
 
+static void
+take_arguments(FunctionCallInfo fcinfo, Name *role, char **duty, int *bit)
+{
+	gdpr_registry_require(fcinfo, 0, "role");
+	gdpr_registry_require(fcinfo, 1, "duty");
+	*role = PG_GETARG_NAME(0);
+	*duty = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	*bit = find_duty(*duty);
+}
+
 Datum
 gdpr_grant_duty(PG_FUNCTION_ARGS)
 {
-	Name		role = PG_GETARG_NAME(0);
-	char	   *duty = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	int			bit = find_duty(duty);
+	Name		role;
+	char	   *duty;
+	int			bit;
 	GdprSqlScope scope;
 
+	take_arguments(fcinfo, &role, &duty, &bit);
 	(void) get_role_oid(NameStr(*role), false);
 	gdpr_sql_begin_own(&scope);
 	change_duty(true, bit, quote_identifier(NameStr(*role)));
@@ -212,27 +232,44 @@ gdpr_grant_duty(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Not by name in the row alone: the role may have been renamed since. */
+static void
+report_missing(Name role, bool exists, bool recorded)
+{
+	if (!exists && !recorded)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist and has no duty", NameStr(*role))));
+	if (!exists)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("role \"%s\" does not exist any more", NameStr(*role)),
+				 errhint("If it was renamed, take the duty from its new name too.")));
+	if (!recorded)
+		ereport(NOTICE,
+				(errmsg("role \"%s\" was not known to have this duty", NameStr(*role))));
+}
+
 /*
- * What another duty of the role gives too is given again.  A role that is
- * gone took its rights along; only the row is left to delete.
+ * What another duty of the role gives too is given again.  A dropped role
+ * took its rights along; only the row is left to delete.
  */
 Datum
 gdpr_revoke_duty(PG_FUNCTION_ARGS)
 {
-	Name		role = PG_GETARG_NAME(0);
-	char	   *duty = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	int			bit = find_duty(duty);
-	bool		exists = OidIsValid(get_role_oid(NameStr(*role), true));
-	uint64		deleted;
+	Name		role;
+	char	   *duty;
+	int			bit;
+	bool		exists;
+	bool		recorded;
 	GdprSqlScope scope;
 
+	take_arguments(fcinfo, &role, &duty, &bit);
+	exists = OidIsValid(get_role_oid(NameStr(*role), true));
 	gdpr_sql_begin_own(&scope);
-	deleted = write_grant("DELETE FROM gdpr.duty_grant WHERE role = $1 AND duty = $2",
-						  role, duty, SPI_OK_DELETE);
-	if (deleted == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" does not have this duty", NameStr(*role))));
+	recorded = write_grant("DELETE FROM gdpr.duty_grant WHERE role = $1 AND duty = $2",
+						   role, duty, SPI_OK_DELETE) > 0;
+	report_missing(role, exists, recorded);
 	if (exists)
 	{
 		change_duty(false, bit, quote_identifier(NameStr(*role)));

@@ -177,6 +177,7 @@ gdpr_data_map(PG_FUNCTION_ARGS)
 Datum
 gdpr_map_hash(PG_FUNCTION_ARGS)
 {
+	gdpr_registry_require(fcinfo, 0, "kind");
 	PG_RETURN_TEXT_P(cstring_to_text(gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)))->hash));
 }
 

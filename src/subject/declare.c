@@ -200,9 +200,11 @@ gdpr_declare_subject(PG_FUNCTION_ARGS)
 Datum
 gdpr_undeclare_subject(PG_FUNCTION_ARGS)
 {
-	char	   *kind = NameStr(*PG_GETARG_NAME(0));
+	char	   *kind;
 	ListCell   *lc;
 
+	gdpr_registry_require(fcinfo, 0, "kind");
+	kind = NameStr(*PG_GETARG_NAME(0));
 	foreach(lc, gdpr_registry_subjects())
 	{
 		GdprDeclaredSubject *subject = lfirst(lc);
