@@ -34,6 +34,7 @@ GdprKeyringShared *gdpr_keyring_shared = NULL;
 
 static bool preloaded = false;
 static GdprContextCache *cache = NULL;
+static GdprContext *last_found = NULL;	/* a scan asks for one, row by row */
 static GdprContextCache *retired = NULL;
 static bool cache_stale = false;
 static bool exit_registered = false;
@@ -85,6 +86,7 @@ drop_at_exit(int code, Datum arg)
 	if (cache != NULL)
 		MemoryContextDelete(cache->mcxt);
 	cache = NULL;
+	last_found = NULL;
 	free_retired(InvalidLocalTransactionId);
 }
 
@@ -108,6 +110,7 @@ refresh_cache(void)
 		cache->next = retired;
 		retired = cache;
 		cache = NULL;
+		last_found = NULL;
 	}
 	if (cache == NULL)
 	{
