@@ -276,7 +276,7 @@ is_parent(const GdprPlanRow *row)
 static bool
 is_unexpanded(const GdprPlanRow *row)
 {
-	return (row->owns || row->action == GDPR_ACTION_DELETE) && !row->queued;
+	return !row->owns && row->action == GDPR_ACTION_DELETE && !row->queued;
 }
 
 static bool
@@ -285,6 +285,7 @@ may_go(const GdprPlanRow *row)
 	return row->owns || row->action == GDPR_ACTION_DELETE;
 }
 
+/* A link that leads down from a parent does not make it another's. */
 static void
 examine_keys(GdprPlan *plan, GdprPlanLeaf *leaf, bool parents_only)
 {
@@ -299,9 +300,9 @@ examine_keys(GdprPlan *plan, GdprPlanLeaf *leaf, bool parents_only)
 		bool		followed = known && is_followed(plan, leaf, &fk);
 
 		MemoryContextSwitchTo(old);
-		if (known)
+		if (known && !(followed && parents_only))
 			find_referring(plan, leaf, reference,
-						   parents_only ? is_parent : followed ? is_unexpanded : may_go);
+						   followed ? is_unexpanded : parents_only ? is_parent : may_go);
 	}
 }
 
