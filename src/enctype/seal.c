@@ -120,8 +120,13 @@ call_with(FuncExpr *call, Const *sealed)
 
 	if (list_length(call->args) == 2)
 		funcid = gdpr_enctype_probe_oid(sealed->consttype);
-	else if (find_typmod_coercion_function(sealed->consttype, &funcid) != COERCION_PATH_FUNC)
-		return NULL;
+	else
+	{
+		if (find_typmod_coercion_function(sealed->consttype, &funcid) != COERCION_PATH_FUNC)
+			return NULL;
+		/* The planner does not pass the format on; as a cast it has a typmod. */
+		result->funcformat = COERCE_EXPLICIT_CAST;
+	}
 	if (!OidIsValid(funcid))
 		return NULL;
 	result->funcid = funcid;
