@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "crypto/random.h"
+#include "enctype/recent.h"
 #include "enctype/value.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -88,6 +89,8 @@ gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 
 	if (env->nonce == NULL)
 		return GDPR_OPEN_EMPTY;
+	if (gdpr_value_is_loose(env) && gdpr_recent_find(env, out))
+		return GDPR_OPENED;
 	aead = opening_key(env, &name);
 	if (aead == NULL)
 		return GDPR_OPEN_NO_KEY;
@@ -209,6 +212,8 @@ make_inflight(const GdprKind *kind, const GdprContext *context, GdprBytes payloa
 	value = start_value(&env, true, payload.length, &rest);
 	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
 	seal_rest(aead, &env, "", payload, rest);
+	if (context == NULL)
+		gdpr_recent_add(rest, rest + GDPR_NONCE_LEN + payload.length, payload);
 	return value;
 }
 
