@@ -172,6 +172,42 @@ INSERT INTO temporary VALUES ('kanarialintu-7');
 COMMIT;
 DROP TABLE temporary;
 
+-- parallel workers read, search, encrypt and print as their leader may
+CREATE TABLE wide AS SELECT i, ('kanarialintu-' || i % 100)::enctext('enctext_ops') AS e FROM generate_series(1, 20000) i;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+SET parallel_leader_participation = off;
+CREATE FUNCTION workers(query text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		IF line LIKE '%Workers Planned%' THEN RETURN true; END IF;
+	END LOOP;
+	RETURN false;
+END $$;
+SELECT workers($$SELECT count(e::text) FROM wide WHERE e::text LIKE '%-7'$$) AS planned;
+SELECT workers($$SELECT count(*) FROM wide WHERE e = 'kanarialintu-7'$$) AS planned;
+SELECT count(e::text) FROM wide WHERE e::text LIKE '%-7';
+SELECT count(*) FROM wide WHERE e = 'kanarialintu-7';
+SELECT count(*) FROM wide WHERE e = 'kanarialintu-7'::text;
+SELECT count(*) FROM wide WHERE format('%s', e) = 'kanarialintu-7';
+SELECT count(DISTINCT e::enctext('enctext_ops3')) FROM wide;
+SELECT count(*) FROM wide WHERE (e::text || '')::enctext('enctext_ops') = e;
+CREATE TABLE wide_copy AS SELECT e::enctext('enctext_ops3') AS e FROM wide;
+SELECT count(*), count(DISTINCT e), min(e::text) FROM wide_copy;
+GRANT SELECT ON wide TO PUBLIC;
+RESET ROLE;
+SELECT count(*) FROM wide WHERE format('%s', e) NOT LIKE 'gdpr:AQ%';
+SELECT count(e::text) FROM wide;
+SET ROLE enctext_user;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET max_parallel_workers_per_gather;
+RESET parallel_leader_participation;
+
 -- how the operators are marked
 RESET ROLE;
 SELECT p.oid::regprocedure, p.provolatile, p.proleakproof, p.proparallel, p.proisstrict FROM pg_proc p

@@ -219,6 +219,26 @@ like($node->safe_psql('latin', 'SET ROLE reader; SELECT e FROM person WHERE id =
 my ($rc, $out, $err) = $node->psql('latin', 'SET ROLE reader; SELECT e::text FROM person WHERE id = 1');
 like($err, qr/cannot be shown in the encoding/, 'a cast says why it cannot');
 
+# --- the types in a schema of their own
+
+$node->safe_psql('postgres', 'CREATE DATABASE elsewhere');
+$node->safe_psql('elsewhere', q(
+	CREATE SCHEMA crypt;
+	CREATE EXTENSION gdpr_ext SCHEMA crypt;
+	GRANT USAGE ON SCHEMA crypt TO PUBLIC;
+	SELECT gdpr.create_context('pii', '{reader}');
+	SELECT gdpr.grant_context('pii', 'reader', 'write');
+	CREATE TABLE person (id int, e crypt.enctext('pii') UNIQUE, s crypt.encsecret('pii'));
+	GRANT ALL ON person TO PUBLIC;
+	SET ROLE reader;
+	INSERT INTO person VALUES (1, 'kanarialintu-x', 'kanarialintu-x'), (2, 'kanarialintu-y', NULL);
+));
+is($node->safe_psql('elsewhere', q(SET ROLE reader; SET enable_seqscan = off;
+	SELECT id, e, e::text, s::text FROM person WHERE e OPERATOR(crypt.=) 'kanarialintu-x')),
+	'1|kanarialintu-x|kanarialintu-x|kanarialintu-x', 'types in a schema of their own, named');
+is($node->safe_psql('elsewhere', q(SET ROLE reader; SET search_path = public, crypt; SET enable_seqscan = off;
+	SELECT id, e || 'z' FROM person WHERE e IN ('kanarialintu-x', 'none'))), '1|kanarialintu-xz', 'and found by search_path');
+
 $node->stop;
 $keyless->stop;
 for my $server ($node, $keyless)
