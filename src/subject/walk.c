@@ -29,6 +29,8 @@ typedef struct WalkWork
 	int			nqueue;
 	int			capacity;
 	int			done;			/* queue entries spread so far */
+	int		   *order;			/* nodes of the map, by depth */
+	int			norder;
 	bool	   *firmly;			/* per node: some reference always holds */
 } WalkWork;
 
@@ -60,68 +62,39 @@ index_edges(const GdprWalk *walk, bool by_parent, Adjacency *adjacency)
 
 /* A node's state only rises, so each is queued three times at most. */
 static void
-raise_node(WalkWork *work, int n, GdprWalkState state, int depth)
+raise_node(WalkWork *work, int n, GdprWalkState state)
 {
 	GdprWalkNode *node = &work->walk->nodes[n];
 
 	if (state <= node->state)
 		return;
-	if (node->state == GDPR_WALK_OUTSIDE)
-		node->depth = depth;
 	node->state = state;
 	Assert(work->nqueue < work->capacity);
 	work->queue[work->nqueue++] = n;
 }
 
-static void
-spread_down(WalkWork *work, int n)
+/*
+ * What the edge makes of its child.  Below a parent that is owned row by row,
+ * only what is declared counts.
+ */
+static GdprWalkState
+state_below(const GdprWalk *walk, const GdprWalkEdge *edge)
 {
-	GdprWalk   *walk = work->walk;
-	GdprWalkNode *node = &walk->nodes[n];
+	GdprWalkState parent = walk->nodes[edge->parent].state;
 
-	for (int i = work->down.first[n]; i < work->down.first[n + 1]; i++)
+	if (!edge->declared)
+		return parent == GDPR_WALK_OWNED && !edge->steps_up
+			? GDPR_WALK_OWNED : GDPR_WALK_OUTSIDE;
+	if (parent < GDPR_WALK_OWNS)
+		return GDPR_WALK_OUTSIDE;
+	switch (edge->belongs)
 	{
-		GdprWalkEdge *edge = &walk->edges[work->down.edges[i]];
-		bool		owned = edge->belongs == GDPR_BELONGS_OWNED;
-
-		/* Below a parent that is owned row by row, only what is declared. */
-		if (!edge->declared && node->state == GDPR_WALK_OWNED)
-			owned = true;
-		else if (!edge->declared ||
-				 (!owned && edge->belongs != GDPR_BELONGS_REFERS))
-			continue;
-		raise_node(work, edge->child,
-				   owned ? GDPR_WALK_OWNED : GDPR_WALK_LISTED, node->depth + 1);
-	}
-}
-
-static void
-spread_up(WalkWork *work, int n)
-{
-	GdprWalk   *walk = work->walk;
-
-	for (int i = work->up.first[n]; i < work->up.first[n + 1]; i++)
-	{
-		GdprWalkEdge *edge = &walk->edges[work->up.edges[i]];
-
-		if (edge->declared && edge->belongs == GDPR_BELONGS_OWNS)
-			raise_node(work, edge->parent, GDPR_WALK_OWNS,
-					   walk->nodes[n].depth + 1);
-	}
-}
-
-static void
-spread(WalkWork *work)
-{
-	while (work->done < work->nqueue)
-	{
-		int			n = work->queue[work->done++];
-		GdprWalkState state = work->walk->nodes[n].state;
-
-		if (state >= GDPR_WALK_OWNS)
-			spread_down(work, n);
-		if (state == GDPR_WALK_OWNED)
-			spread_up(work, n);
+		case GDPR_BELONGS_OWNED:
+			return GDPR_WALK_OWNED;
+		case GDPR_BELONGS_REFERS:
+			return GDPR_WALK_LISTED;
+		default:
+			return GDPR_WALK_OUTSIDE;
 	}
 }
 
@@ -134,7 +107,45 @@ proposes_owns(const GdprWalk *walk, const GdprWalkEdge *edge)
 		edge->sharing != GDPR_SHARING_YES;
 }
 
-/* One step up, after everything below is known. */
+static bool
+declares_owns(const GdprWalk *walk, const GdprWalkEdge *edge)
+{
+	return edge->declared && edge->belongs == GDPR_BELONGS_OWNS &&
+		walk->nodes[edge->child].state == GDPR_WALK_OWNED;
+}
+
+static void
+spread_from(WalkWork *work, int n)
+{
+	GdprWalk   *walk = work->walk;
+
+	for (int i = work->down.first[n]; i < work->down.first[n + 1]; i++)
+	{
+		GdprWalkEdge *edge = &walk->edges[work->down.edges[i]];
+
+		raise_node(work, edge->child, state_below(walk, edge));
+	}
+	for (int i = work->up.first[n]; i < work->up.first[n + 1]; i++)
+	{
+		GdprWalkEdge *edge = &walk->edges[work->up.edges[i]];
+
+		if (declares_owns(walk, edge))
+			raise_node(work, edge->parent, GDPR_WALK_OWNS);
+	}
+}
+
+static void
+spread(WalkWork *work)
+{
+	while (work->done < work->nqueue)
+		spread_from(work, work->queue[work->done++]);
+}
+
+/*
+ * One step up, after everything below is known.  An edge that brought its
+ * parent in stays the link "owns", even when what is declared below the
+ * parent leads back and makes it owned: nothing else would reach its rows.
+ */
 static bool
 raise_parents(WalkWork *work)
 {
@@ -143,21 +154,66 @@ raise_parents(WalkWork *work)
 
 	for (int i = 0; i < walk->nedges; i++)
 	{
-		if (proposes_owns(walk, &walk->edges[i]))
-			raise_node(work, walk->edges[i].parent, GDPR_WALK_OWNS,
-					   walk->nodes[walk->edges[i].child].depth + 1);
+		if (!proposes_owns(walk, &walk->edges[i]))
+			continue;
+		walk->edges[i].steps_up = true;
+		raise_node(work, walk->edges[i].parent, GDPR_WALK_OWNS);
 	}
 	return work->nqueue > before;
+}
+
+static void
+measure_node(WalkWork *work, int n, int depth)
+{
+	GdprWalkNode *node = &work->walk->nodes[n];
+
+	if (node->depth >= 0)
+		return;
+	node->depth = depth;
+	work->order[work->norder++] = n;
+}
+
+/*
+ * Distances from the root, once all states are final: they must not depend
+ * on the order of the edges, which is another after a restore.
+ */
+static void
+measure_depths(WalkWork *work)
+{
+	GdprWalk   *walk = work->walk;
+
+	for (int n = 0; n < walk->nnodes; n++)
+		walk->nodes[n].depth = -1;
+	measure_node(work, walk->root, 0);
+	for (int q = 0; q < work->norder; q++)
+	{
+		int			n = work->order[q];
+		int			depth = walk->nodes[n].depth + 1;
+
+		for (int i = work->down.first[n]; i < work->down.first[n + 1]; i++)
+		{
+			GdprWalkEdge *edge = &walk->edges[work->down.edges[i]];
+
+			if (state_below(walk, edge) != GDPR_WALK_OUTSIDE)
+				measure_node(work, edge->child, depth);
+		}
+		for (int i = work->up.first[n]; i < work->up.first[n + 1]; i++)
+		{
+			GdprWalkEdge *edge = &walk->edges[work->up.edges[i]];
+
+			if (declares_owns(walk, edge) || edge->steps_up)
+				measure_node(work, edge->parent, depth);
+		}
+	}
+	for (int n = 0; n < walk->nnodes; n++)
+		walk->nodes[n].depth = Max(walk->nodes[n].depth, 0);
 }
 
 /* Does the edge lead from an owned parent down to an owned child? */
 static bool
 is_down(const GdprWalk *walk, const GdprWalkEdge *edge)
 {
-	if (edge->declared)
-		return edge->belongs == GDPR_BELONGS_OWNED &&
-			walk->nodes[edge->parent].state >= GDPR_WALK_OWNS;
-	return walk->nodes[edge->parent].state == GDPR_WALK_OWNED;
+	return state_below(walk, edge) == GDPR_WALK_OWNED;
 }
 
 /*
@@ -290,9 +346,9 @@ spread_bookkeeping(WalkWork *work)
 {
 	GdprWalk   *walk = work->walk;
 
-	for (int q = 0; q < work->nqueue; q++)
+	for (int q = 0; q < work->norder; q++)
 	{
-		int			n = work->queue[q];
+		int			n = work->order[q];
 
 		if (!walk->nodes[n].bookkeeping)
 			continue;
@@ -352,7 +408,8 @@ propose_down(WalkWork *work, int number)
 	GdprWalkEdge *edge = &walk->edges[number];
 	bool		firm = work->firmly[edge->child];
 
-	if (edge->child == walk->root && edge->parent == walk->root)
+	if (edge->child == walk->root &&
+		(edge->parent == walk->root || !leads_back(walk, edge)))
 		propose(edge, GDPR_BELONGS_REFERS, GDPR_ACTION_REVIEW, false,
 				"rows are other subjects of this kind");
 	else if (leads_back(walk, edge) && firm)
@@ -422,7 +479,7 @@ settle_edges(WalkWork *work)
 
 		if (edge->declared)
 			settle_declared(walk, edge);
-		else if (walk->nodes[edge->parent].state == GDPR_WALK_OWNED)
+		else if (is_down(walk, edge))
 			propose_down(work, i);
 		else if (walk->nodes[edge->child].state == GDPR_WALK_OWNED)
 			propose_up(edge);
@@ -439,13 +496,15 @@ gdpr_walk_run(GdprWalk *walk)
 	index_edges(walk, false, &work.up);
 	work.capacity = 3 * walk->nnodes;
 	work.queue = palloc(sizeof(int) * Max(work.capacity, 1));
+	work.order = palloc(sizeof(int) * walk->nnodes);
 	work.firmly = palloc0(sizeof(bool) * walk->nnodes);
 
-	raise_node(&work, walk->root, GDPR_WALK_OWNED, 0);
+	raise_node(&work, walk->root, GDPR_WALK_OWNED);
 	do
 	{
 		spread(&work);
 	} while (raise_parents(&work));
+	measure_depths(&work);
 	find_components(&work);
 	spread_bookkeeping(&work);
 	mark_firm(&work);

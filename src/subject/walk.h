@@ -47,6 +47,7 @@ typedef struct GdprWalkEdge
 	bool		export_rows;
 	/* out */
 	bool		used;			/* part of the map */
+	bool		steps_up;		/* the parent is in the map by this edge */
 	const char *reason;
 } GdprWalkEdge;
 

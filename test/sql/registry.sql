@@ -122,7 +122,7 @@ SELECT gdpr.declare_link('letter', '{person_no}', 'person', '{id}', 'owned', 'ke
 SELECT gdpr.declare_link('letter', '{person_no}', 'person', '{id}', 'owned', 'delete', 'full', :'keep');
 SELECT gdpr.declare_link('letter', '{person_no}', 'person', '{id}', 'none', 'keep', 'full', :'keep');
 SELECT gdpr.declare_link('letter', '{person_no}', 'person', '{id}', 'owned', 'keep', 'full', :'keep');
-SELECT ground, law, keep, keep_from, keep_since FROM gdpr.link WHERE on_forget = 'keep' AND child = 'letter'::regclass;
+SELECT ground, law, keep = '7 years' AS keep, keep_from, keep_since FROM gdpr.link WHERE on_forget = 'keep' AND child = 'letter'::regclass;
 -- lines take the date of their letter, which must be kept itself
 CREATE TABLE page (letter integer NOT NULL REFERENCES letter, no integer);
 SELECT gdpr.declare_link('page', '{letter}', 'letter', '{id}', 'owned', 'keep', 'full', :'keep'::jsonb - 'keep_since');
