@@ -23,6 +23,6 @@ extern void gdpr_verify_plan(GdprPlan *plan, List *remembered);
 extern bool gdpr_execute_refresh(GdprPlanRow *row);
 
 /* PD004 naming the relation. */
-extern void gdpr_execute_incomplete(const GdprPlanLeaf *leaf) pg_attribute_noreturn();
+pg_noreturn extern void gdpr_execute_incomplete(const GdprPlanLeaf *leaf);
 
 #endif							/* GDPR_EXECUTE_H */

@@ -16,7 +16,7 @@ typedef struct GdprErasure
 } GdprErasure;
 
 /* PD001, with the date of an erasure as detail for a role that may see it. */
-extern void gdpr_ledger_unknown(const GdprSubject *subject) pg_attribute_noreturn();
+pg_noreturn extern void gdpr_ledger_unknown(const GdprSubject *subject);
 
 /* The last erasure of the person; false without one. */
 extern bool gdpr_ledger_find(const char *kind, const uint8 *pseudonym,

@@ -19,6 +19,7 @@
 #include "nodes/nodes.h"
 #include "optimizer/optimizer.h"
 #include "subject/plan.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
