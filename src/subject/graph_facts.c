@@ -328,15 +328,11 @@ note_unmasked(GdprRelation *relation)
 	}
 }
 
-/*
- * Relations with rows that are not deleted.  What a staying row refers to
- * stays too, reduced.
- */
+/* Relations with links that keep or anonymise rows. */
 static List *
 staying_relations(const GdprMap *map)
 {
 	List	   *result = NIL;
-	int			before;
 	ListCell   *lc;
 
 	foreach(lc, map->links)
@@ -347,39 +343,52 @@ staying_relations(const GdprMap *map)
 		if (link->on_forget == GDPR_ACTION_KEEP || link->on_forget == GDPR_ACTION_ANONYMISE)
 			result = list_append_unique_ptr(result, up ? link->parent : link->child);
 	}
+	return result;
+}
+
+/* What a staying row refers to stays too, reduced. */
+static List *
+reduced_relations(const GdprMap *map, List *staying)
+{
+	List	   *all = list_copy(staying);
+	int			before;
+	ListCell   *lc;
+
 	do
 	{
-		before = list_length(result);
+		before = list_length(all);
 		foreach(lc, map->links)
 		{
 			GdprLink   *link = lfirst(lc);
 
-			if (list_member_ptr(result, link->child) &&
+			if (list_member_ptr(all, link->child) &&
 				list_member_ptr(map->relations, link->parent))
-				result = list_append_unique_ptr(result, link->parent);
+				all = list_append_unique_ptr(all, link->parent);
 		}
-	} while (list_length(result) > before);
-	return result;
+	} while (list_length(all) > before);
+	return list_difference_ptr(all, staying);
 }
 
 static void
 note_relations(GdprMap *map, GdprInheritance *inheritance)
 {
+	List	   *staying = staying_relations(map);
+	List	   *reduced = reduced_relations(map, staying);
 	ListCell   *lc;
 
 	foreach(lc, map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
+		bool		is_reduced = list_member_ptr(reduced, relation);
 
 		if (gdpr_reference_has_children(inheritance, relation->relid))
 			note_missed_partitions(map, inheritance, relation);
-	}
-	foreach(lc, staying_relations(map))
-	{
-		GdprRelation *relation = lfirst(lc);
-
-		note_undeclared_text(map, relation);
-		if (!is_kept(map, relation))
+		if (is_reduced)
+			add_warning(&relation->warning,
+						"rows that staying rows refer to stay, reduced");
+		if (is_reduced || list_member_ptr(staying, relation))
+			note_undeclared_text(map, relation);
+		if (is_reduced || (list_member_ptr(staying, relation) && !is_kept(map, relation)))
 			note_unmasked(relation);
 	}
 }

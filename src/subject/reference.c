@@ -210,6 +210,10 @@ merge_declared(GdprInheritance *inheritance, List *references)
 	return references;
 }
 
+/*
+ * The link above answers for what the foreign key below does, as far as the
+ * map warns of it.
+ */
 static bool
 is_subsumed(GdprInheritance *inheritance, List *references, GdprReference *reference)
 {
@@ -219,8 +223,32 @@ is_subsumed(GdprInheritance *inheritance, List *references, GdprReference *refer
 		return false;
 	foreach(lc, references)
 	{
-		if (subsumes(inheritance, lfirst(lc), reference))
-			return true;
+		GdprReference *above = lfirst(lc);
+
+		if (!subsumes(inheritance, above, reference))
+			continue;
+		if (reference->on_delete == FKCONSTR_ACTION_CASCADE)
+			above->on_delete = FKCONSTR_ACTION_CASCADE;
+		return true;
+	}
+	return false;
+}
+
+/* Two foreign keys over the same columns are one reference. */
+static bool
+is_repeated(List *references, GdprReference *reference)
+{
+	ListCell   *lc;
+
+	foreach(lc, references)
+	{
+		GdprReference *before = lfirst(lc);
+
+		if (!same_reference(before, reference))
+			continue;
+		if (reference->on_delete == FKCONSTR_ACTION_CASCADE)
+			before->on_delete = FKCONSTR_ACTION_CASCADE;
+		return true;
 	}
 	return false;
 }
@@ -285,7 +313,8 @@ gdpr_reference_load(GdprInheritance *inheritance)
 
 	foreach(lc, all)
 	{
-		if (!is_subsumed(inheritance, all, lfirst(lc)))
+		if (!is_subsumed(inheritance, all, lfirst(lc)) &&
+			!is_repeated(result, lfirst(lc)))
 			result = lappend(result, lfirst(lc));
 	}
 	list_sort(result, compare_references);

@@ -174,6 +174,21 @@ CREATE TABLE visit_tag (day date NOT NULL REFERENCES visit_1);
 SELECT gdpr.declare_subject('map_being', 'being');
 SELECT depth, path, belongs, on_forget, on_export, origin, warning FROM seen WHERE kind = 'map_being';
 
+-- a link on the parent warns of what the partitions' keys do; two foreign keys
+-- over the same columns are one link
+CREATE TABLE guest (id integer PRIMARY KEY);
+CREATE TABLE stay (day date, guest_id integer NOT NULL) PARTITION BY RANGE (day);
+CREATE TABLE stay_1 PARTITION OF stay FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+ALTER TABLE stay_1 ADD FOREIGN KEY (guest_id) REFERENCES guest ON DELETE CASCADE;
+CREATE INDEX ON stay (guest_id);
+CREATE TABLE meal (guest_id integer NOT NULL REFERENCES guest,
+	CONSTRAINT twice FOREIGN KEY (guest_id) REFERENCES guest);
+CREATE INDEX ON meal (guest_id) WHERE guest_id > 0;
+SELECT gdpr.declare_subject('map_guest', 'guest');
+SELECT gdpr.declare_link('stay', '{guest_id}', 'guest', '{id}', 'owned', 'keep', 'full',
+	'{"ground": "17(3)(e)", "law": "Limitation Act 4", "keep": "3 years", "keep_from": "row", "keep_since": "day"}');
+SELECT path, on_forget, index, warning FROM gdpr.data_map('map_guest');
+
 -- who declares may not read a table: not known is not shared, so it is asked
 CREATE ROLE map_owner;
 GRANT USAGE ON SCHEMA map, gdpr TO map_owner;
@@ -189,6 +204,13 @@ SELECT gdpr.declare_subject('map_worker', 'worker');
 RESET ROLE;
 SELECT path, belongs, on_forget, origin FROM seen WHERE kind = 'map_worker';
 GRANT SELECT ON key_card, door TO map_owner;
+-- nor is what row security hides
+ALTER TABLE door ENABLE ROW LEVEL SECURITY;
+SET ROLE map_owner;
+SELECT gdpr.declare_subject('map_worker', 'worker');
+RESET ROLE;
+SELECT path, belongs, on_forget, origin FROM seen WHERE kind = 'map_worker';
+ALTER TABLE door DISABLE ROW LEVEL SECURITY;
 SET ROLE map_owner;
 SELECT gdpr.approve_map('map_worker');
 RESET ROLE;
