@@ -35,6 +35,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+GDPR_FUNCTION(gdpr_guard_before_drop);
+
 /*
  * Our types as the first dropped object of a statement found them.  Later the
  * functions by which they are found may be gone.
@@ -249,4 +251,14 @@ gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object, int column)
 		check_type_drop(object);
 	else if (class == RelationRelationId && column == 0)
 		check_record_drop(object);
+}
+
+/*
+ * Nothing to do but to be called: that loads the library where it is not
+ * preloaded, and its hook sees the drop that follows.
+ */
+Datum
+gdpr_guard_before_drop(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_NULL();
 }

@@ -72,5 +72,21 @@ is(state_of('CREATE TABLE t (id int)'), '', 'DDL works without preload');
 is(state_of('CREATE TABLE bad (e enctext)'), '0A000', 'and is guarded');
 is(state_of('DROP EXTENSION gdpr_ext'), '', 'and the extension can be dropped');
 
+# A session that never touched an encrypted value has no guard until the drop.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'gdpr_ext'\n");
+$node->restart;
+$node->safe_psql('postgres', q(
+	CREATE EXTENSION gdpr_ext;
+	SELECT gdpr.create_context('leaving');
+	CREATE TABLE stays (e enctext('leaving'));));
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->restart;
+for my $drop ('EXTENSION gdpr_ext', 'TYPE enctext', 'SCHEMA gdpr')
+{
+	is(state_of("DROP $drop CASCADE"), '2BP01', "DROP $drop CASCADE is refused without preload");
+}
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_attribute
+	WHERE attrelid = 'stays'::regclass AND attname = 'e')), '1', 'and the column stays');
+
 $node->stop;
 done_testing();
