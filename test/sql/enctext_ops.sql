@@ -135,7 +135,7 @@ SELECT min(e) FROM a;
 SELECT bool_and(x.e OPERATOR(gdpr.#<#) y.e = (y.e OPERATOR(gdpr.#>#) x.e)
 	AND (x.e OPERATOR(gdpr.#<=#) y.e) = NOT (x.e OPERATOR(gdpr.#>#) y.e)
 	AND (x.e OPERATOR(gdpr.#>=#) y.e) = NOT (x.e OPERATOR(gdpr.#<#) y.e)
-	AND gdpr.enctext_cmp(x.e, y.e) = - gdpr.enctext_cmp(y.e, x.e)
+	AND sign(gdpr.enctext_cmp(x.e, y.e)) = - sign(gdpr.enctext_cmp(y.e, x.e))
 	AND (gdpr.enctext_cmp(x.e, y.e) = 0) = (x.e = y.e)
 	AND (x.e <> y.e OR gdpr.enctext_hash(x.e) = gdpr.enctext_hash(y.e))
 	AND (x.e <> y.e OR gdpr.enctext_hash_extended(x.e, 5) = gdpr.enctext_hash_extended(y.e, 5))) AS total
