@@ -4,8 +4,8 @@
  *
  * A period counts from a date in the row, or in the kept row above it (a line
  * takes its invoice's); from that day, or from the end of the calendar or
- * financial year that it lies in.  A row that stays only because a kept row
- * refers to it stays as long.
+ * financial year that it lies in.  A row that stays because a kept row refers
+ * to it stays as long, for the same ground.
  */
 #include "base/compat.h"
 
@@ -86,7 +86,7 @@ spread_until(GdprPlanEdge *edge)
 	GdprPlanRow *child = edge->child;
 	bool		changed = false;
 
-	if (!parent->reduced || child->ground == NULL)
+	if ((!parent->reduced && !parent->shared) || child->ground == NULL)
 		return false;
 	if (parent->ground == NULL ||
 		(child->has_until && (!parent->has_until || child->until > parent->until)))
