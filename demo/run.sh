@@ -13,6 +13,14 @@ hugo=396						# never did
 export PAGER=cat PGCLIENTENCODING=UTF8 PGOPTIONS='-c client_min_messages=notice'
 began=$SECONDS steps=0 facts=0
 
+case $size in
+	''|*[!0-9]*) echo "usage: $0 [CUSTOMERS]" >&2; exit 2 ;;
+esac
+if [ "$size" -lt 2000 ]; then
+	echo "$0: at least 2000 customers" >&2
+	exit 2
+fi
+
 # step SENTENCE: a numbered heading.
 step()
 {
