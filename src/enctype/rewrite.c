@@ -390,6 +390,22 @@ rewrite_array_operator(ScalarArrayOpExpr *op)
 	op->args = list_make2(sides.left, sides.right);
 }
 
+/* Would sorting by it sort by tags?  Rows are sorted by their columns. */
+static bool
+sorts_by_tag(Node *expr)
+{
+	ListCell   *cell;
+
+	if (!IsA(expr, RowExpr))
+		return gdpr_typetree_look(exprType(expr), -1).encrypted;
+	foreach(cell, ((RowExpr *) expr)->args)
+	{
+		if (sorts_by_tag(lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
 /* Sorting that the user asked for has no meaning on ciphertext. */
 static void
 check_order(List *clauses, List *targets)
@@ -400,9 +416,29 @@ check_order(List *clauses, List *targets)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
 
-		if (is_tagged((Node *) get_sortgroupclause_tle(clause, targets)->expr))
+		if (sorts_by_tag((Node *) get_sortgroupclause_tle(clause, targets)->expr))
 			refuse_order();
 	}
+}
+
+/* Can its tags be of more than one key? */
+static bool
+mixes_tags(Node *expr)
+{
+	ListCell   *cell;
+
+	if (IsA(expr, RowExpr))
+	{
+		foreach(cell, ((RowExpr *) expr)->args)
+		{
+			if (mixes_tags(lfirst(cell)))
+				return true;
+		}
+		return false;
+	}
+	if (is_tagged(expr))
+		return gdpr_rewrite_context(expr) < 0;
+	return gdpr_typetree_look(exprType(expr), exprTypmod(expr)).without_context;
 }
 
 /* Values that are to be told apart by their tags must be of one known context. */
@@ -414,9 +450,8 @@ check_grouping(List *clauses, List *targets, const char *what)
 	foreach(cell, clauses)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
-		Node	   *expr = (Node *) get_sortgroupclause_tle(clause, targets)->expr;
 
-		if (is_tagged(expr) && gdpr_rewrite_context(expr) < 0)
+		if (mixes_tags((Node *) get_sortgroupclause_tle(clause, targets)->expr))
 			refuse_unknown(what);
 	}
 }

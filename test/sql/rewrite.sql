@@ -169,6 +169,9 @@ SELECT count(*) FROM (SELECT e FROM t UNION ALL SELECT o FROM t) s(x) JOIN (SELE
 SELECT 'kanarialintu-5'::enctext AS x GROUP BY x;
 SELECT count(DISTINCT ARRAY[e]) FROM t;
 SELECT count(DISTINCT ARRAY[e, o]) FROM t;
+SELECT count(DISTINCT (id, e)) FROM t;
+SELECT count(DISTINCT t) FROM t;
+SELECT count(DISTINCT (id, x)) FROM (SELECT id, e FROM t UNION ALL SELECT id, o FROM t) s(id, x);
 SELECT count(DISTINCT x::enctext('rewrite_pii')) FROM (VALUES ('a'::enctext)) v(x);
 
 -- an order that the user asked for
@@ -179,6 +182,8 @@ SELECT count(*) FROM (SELECT e FROM t ORDER BY e LIMIT 1) s;
 SELECT array_agg(e ORDER BY e) FROM t;
 SELECT row_number() OVER (ORDER BY e) FROM t;
 SELECT ARRAY[e] FROM t ORDER BY 1;
+SELECT id FROM t ORDER BY (id, e);
+SELECT id FROM t ORDER BY t;
 SELECT e::text FROM t WHERE id < 4 ORDER BY e::text;
 SELECT count(*) FROM (SELECT DISTINCT ON (e) e FROM t) s;
 SELECT * FROM t WHERE e < 'kanarialintu-5';
