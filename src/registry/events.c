@@ -28,6 +28,16 @@ GDPR_FUNCTION(gdpr_registry_on_rename);
 	"FROM pg_catalog.pg_event_trigger_dropped_objects() d " \
 	"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) "
 
+/* Most of what is dropped was never declared: temporary tables, indexes. */
+static const char *const is_declared =
+	"SELECT 1 FROM pg_catalog.pg_event_trigger_dropped_objects() d "
+	"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND NOT d.is_temporary "
+	"AND d.object_type IN ('table', 'foreign table', 'table column', 'foreign table column') "
+	"AND (EXISTS (SELECT 1 FROM gdpr.subject s WHERE s.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.link l WHERE d.objid IN (l.child, l.parent)) "
+	"OR EXISTS (SELECT 1 FROM gdpr.personal_column c WHERE c.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
+
 static const char *const drop_statements[] = {
 	GONE "DELETE FROM gdpr.approval a USING gdpr.subject s, gone g WHERE a.kind = s.kind "
 	"AND s.relation = g.objid AND (g.col IS NULL OR g.col = ANY (s.key))",
@@ -79,6 +89,25 @@ tables_are_there(void)
 		OidIsValid(get_relname_relid("subject", schema));
 }
 
+/* Asked at every DROP of every session, so planned once a session. */
+static bool
+any_declared(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (plan == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare(is_declared, 0, NULL);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "SPI failed to prepare a statement");
+		plan = fresh;
+	}
+	if (SPI_execute_plan(plan, NULL, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "SPI failed to run a prepared statement");
+	return SPI_processed > 0;
+}
+
 Datum
 gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 {
@@ -89,6 +118,11 @@ gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 	if (!tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
+	if (!any_declared())
+	{
+		gdpr_sql_end_own(&scope);
+		PG_RETURN_NULL();
+	}
 	for (int i = 0; i < lengthof(drop_statements); i++)
 		removed += gdpr_sql_run(drop_statements[i], 0, NULL, NULL, NULL, false,
 								SPI_OK_DELETE);
