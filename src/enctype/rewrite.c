@@ -25,6 +25,7 @@
 #include "enctype/rewrite.h"
 #include "enctype/seal.h"
 #include "enctype/typetree.h"
+#include "enctype/value.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -309,6 +310,43 @@ wrap_side(Node *value, int32 context, bool is_array, bool is_text)
 	return wrap_in_probe(as_probe_input(value, input), context, result);
 }
 
+static bool
+is_loose_constant(Node *expr)
+{
+	Const	   *constant = (Const *) expr;
+	GdprBytes	head;
+	GdprEnvelope env;
+
+	if (!IsA(expr, Const) || constant->constisnull ||
+		constant->consttype != gdpr_enctype_text_oid())
+		return false;
+	head = gdpr_value_head(constant->constvalue);
+	return gdpr_envelope_peek(head.data, head.length, &env) &&
+		gdpr_value_is_loose(&env);
+}
+
+/*
+ * A cast into a context, of a value that no context owns yet, makes a probe
+ * when it is compared: encrypting it would use up a nonce per row, and need
+ * the right to write where the right to search is what is at stake.
+ */
+static bool
+probe_cast(Node **side)
+{
+	FuncExpr   *cast = (FuncExpr *) *side;
+	Node	   *input;
+	int32		typmod;
+
+	if (!IsA(cast, FuncExpr) || !exprIsLengthCoercion(*side, &typmod) ||
+		typmod < 0 || cast->funcresulttype != gdpr_enctype_text_oid())
+		return false;
+	input = linitial(cast->args);
+	if (exprType(input) != TEXTOID && !is_loose_constant(input))
+		return false;
+	*side = wrap_in_probe(input, typmod, cast->funcresulttype);
+	return true;
+}
+
 /*
  * Brings the two sides under one context.  Returns whether a side changed, so
  * that the operator over two encrypted sides is the one to use.
@@ -323,7 +361,7 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 	{
 		if (!gdpr_rewrite_same_domain(left, right))
 			refuse_mixed();
-		return false;
+		return probe_cast(&sides->left) | probe_cast(&sides->right);
 	}
 	if (left >= 0)
 		sides->right = wrap_side(sides->right, left, right_is_array,
@@ -357,6 +395,8 @@ rewrite_operator(OpExpr *op)
 		return;
 	if (!align_sides(&sides, kind, false))
 		return;
+	if (IsA(op, NullIfExpr))
+		sides.left = linitial(op->args);
 	op->opno = operator_over_both(negated);
 	op->opfuncid = get_opcode(op->opno);
 	op->inputcollid = InvalidOid;

@@ -50,6 +50,10 @@ SELECT '1950-02-07'::enctext('enctext_health');
 SET ROLE enctext_finder;
 SELECT id FROM patient WHERE born = '1950-02-07';
 SELECT id FROM patient WHERE born = '1950-02-07'::varchar;
+SELECT id FROM patient WHERE born = '1950-02-07'::enctext('enctext_health');
+SELECT id FROM patient WHERE born = '1950-02-07'::text::enctext('enctext_health');
+SELECT id FROM patient JOIN (VALUES ('1950-02-07')) v(d) ON born = d::enctext('enctext_health');
+SELECT nullif('1950-02-07'::enctext('enctext_health'), born) FROM patient;
 SELECT born::text FROM patient;
 SELECT count(*) FROM patient WHERE format('%s', born) LIKE 'gdpr:AR%';
 SELECT '1950-02-07'::enctext('enctext_health');
@@ -60,6 +64,7 @@ INSERT INTO guesses VALUES ('1950-02-07');
 SELECT v::text FROM guesses;
 SELECT count(*) FROM guesses WHERE format('%s', v) LIKE 'gdpr:AQ%';
 SELECT count(*) FROM guesses WHERE v = '1950-02-07';
+SELECT count(*) FROM guesses WHERE v = '1950-02-07'::enctext('enctext_health');
 
 -- Laundering: a non-reader moves values into a context that he may read.
 SET ROLE enctext_clerk;
