@@ -188,6 +188,20 @@ SELECT gdpr.declare_column('person', 'nick', 'shoe_size');
 \set VERBOSITY sqlstate
 SELECT name, parent, sensitivity FROM gdpr.category ORDER BY name;
 
+-- encrypted columns: within one tag domain, and not with plaintext
+SELECT gdpr.create_context('reg_a'), gdpr.create_context('reg_b', options => '{"tag_domain": "reg_a"}'), gdpr.create_context('reg_c');
+CREATE TABLE sealed (id integer PRIMARY KEY, email enctext('reg_a') NOT NULL UNIQUE);
+CREATE TABLE sealed_mail (a enctext('reg_a'), b enctext('reg_b'), c enctext('reg_c'), t text, s encsecret('reg_a'));
+SELECT gdpr.declare_subject('reg_sealed', 'sealed', '{email}');
+SELECT gdpr.declare_link('sealed_mail', '{a}', 'sealed', '{email}');
+SELECT gdpr.declare_link('sealed_mail', '{b}', 'sealed', '{email}', 'refers', 'unlink');
+SELECT gdpr.declare_link('sealed_mail', '{c}', 'sealed', '{email}');
+SELECT gdpr.declare_link('sealed_mail', '{t}', 'sealed', '{email}');
+SELECT gdpr.declare_link('sealed_mail', '{s}', 'sealed', '{email}');
+SELECT gdpr.declare_link('sealed_mail', '{a}', 'sealed', '{email}', options => $${"predicate": "a = 'kanarialintu-c'"}$$);
+SELECT gdpr.declare_link('sealed_mail', '{a}', 'sealed', '{email}', options => $${"predicate": "t = 'kanarialintu-d'"}$$);
+SELECT path, belongs, on_forget FROM gdpr.data_map('reg_sealed');
+
 -- every verb asks who owns the relation
 ALTER TABLE letter OWNER TO reg_owner;
 ALTER TABLE loose OWNER TO reg_other;
