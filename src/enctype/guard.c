@@ -66,12 +66,13 @@ static Stored stored[] = {
 		"UNION ALL SELECT conbin::text FROM pg_constraint WHERE conrelid = $1 "
 		"UNION ALL SELECT polqual::text FROM pg_policy WHERE polrelid = $1 "
 		"UNION ALL SELECT polwithcheck::text FROM pg_policy WHERE polrelid = $1 "
-		"UNION ALL SELECT indexprs::text FROM pg_index WHERE $1 IN (indrelid, indexrelid) "
-		"UNION ALL SELECT indpred::text FROM pg_index WHERE $1 IN (indrelid, indexrelid) "
+		"UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indrelid = $1 "
+		"UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indexrelid = $1 "
 		"UNION ALL SELECT tgqual::text FROM pg_trigger WHERE tgrelid = $1 "
 		"UNION ALL SELECT partexprs::text FROM pg_partitioned_table WHERE partrelid = $1 "
-	"UNION ALL SELECT relpartbound::text FROM pg_class WHERE oid = $1 "
-	"OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = $1)"},
+		"UNION ALL SELECT relpartbound::text FROM pg_class WHERE oid = $1 "
+		"UNION ALL SELECT relpartbound::text FROM pg_class, pg_inherits "
+	"WHERE oid = inhrelid AND inhparent = $1"},
 	{RewriteRelationId,
 		"SELECT ev_action::text FROM pg_rewrite WHERE oid = $1 "
 	"UNION ALL SELECT ev_qual::text FROM pg_rewrite WHERE oid = $1"},
@@ -191,23 +192,33 @@ refuse_constant(void)
 			 errhint("Write the constant as text, which is converted at run time: 'constant'::text.")));
 }
 
+/* Runs a SELECT by a plan that the backend keeps; $1 is the object, if any. */
+static uint64
+run_kept(SPIPlanPtr *kept, const char *sql, Oid object)
+{
+	Oid			argtype = OIDOID;
+	Datum		value = ObjectIdGetDatum(object);
+	int			nargs = OidIsValid(object) ? 1 : 0;
+
+	if (*kept == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(sql, nargs, &argtype);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "cannot prepare a look at the catalog");
+		*kept = plan;
+	}
+	if (SPI_execute_plan(*kept, &value, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "cannot look at the catalog");
+	return SPI_processed;
+}
+
 static void
 check_trees(Stored *source, Oid object)
 {
-	Datum		value = ObjectIdGetDatum(object);
+	uint64		count = run_kept(&source->plan, source->trees, object);
 
-	if (source->plan == NULL)
-	{
-		Oid			argtype = OIDOID;
-		SPIPlanPtr	plan = SPI_prepare(source->trees, 1, &argtype);
-
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "cannot prepare a look at stored expressions");
-		source->plan = plan;
-	}
-	if (SPI_execute_plan(source->plan, &value, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "cannot read stored expressions");
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < count; i++)
 	{
 		char	   *tree = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
@@ -254,18 +265,17 @@ check_pair(Oid child, int32 child_typmod, Oid parent, int32 parent_typmod)
 static void
 check_foreign_keys(Oid relid)
 {
-	Oid			argtype = OIDOID;
-	Datum		value = ObjectIdGetDatum(relid);
+	static SPIPlanPtr plan = NULL;
+	uint64		count = run_kept(&plan,
+								 "SELECT a.atttypid, a.atttypmod, b.atttypid, b.atttypmod"
+								 " FROM pg_constraint c, unnest(c.conkey, c.confkey) k (x, y),"
+								 " pg_attribute a, pg_attribute b"
+								 " WHERE c.contype = 'f' AND $1 IN (c.conrelid, c.confrelid)"
+								 " AND a.attrelid = c.conrelid AND a.attnum = k.x"
+								 " AND b.attrelid = c.confrelid AND b.attnum = k.y"
+								 " AND a.atttypid >= 16384 AND b.atttypid >= 16384", relid);
 
-	gdpr_sql_run("SELECT a.atttypid, a.atttypmod, b.atttypid, b.atttypmod"
-				 " FROM pg_constraint c, unnest(c.conkey, c.confkey) k (x, y),"
-				 " pg_attribute a, pg_attribute b"
-				 " WHERE c.contype = 'f' AND $1 IN (c.conrelid, c.confrelid)"
-				 " AND a.attrelid = c.conrelid AND a.attnum = k.x"
-				 " AND b.attrelid = c.confrelid AND b.attnum = k.y"
-				 " AND a.atttypid >= 16384 AND b.atttypid >= 16384",
-				 1, &argtype, &value, NULL, false, SPI_OK_SELECT);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < count; i++)
 		check_pair(DatumGetObjectId(result_value(i, 1)),
 				   DatumGetInt32(result_value(i, 2)),
 				   DatumGetObjectId(result_value(i, 3)),
@@ -275,20 +285,19 @@ check_foreign_keys(Oid relid)
 
 /* Statistics objects keep values, which ANALYZE of a column does not. */
 static void
-check_statistics(const Touched *touched)
+check_statistics(Oid object)
 {
-	Oid			argtype = OIDOID;
-	Datum		value = ObjectIdGetDatum(touched->object);
+	static SPIPlanPtr plan = NULL;
+	uint64		count = run_kept(&plan,
+								 "SELECT a.atttypid, a.atttypmod"
+								 " FROM pg_statistic_ext s, pg_depend d, pg_attribute a"
+								 " WHERE $1 IN (s.oid, s.stxrelid)"
+								 " AND d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"
+								 " AND d.refclassid = 'pg_class'::regclass"
+								 " AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+								 " AND a.atttypid >= 16384", object);
 
-	gdpr_sql_run("SELECT a.atttypid, a.atttypmod"
-				 " FROM pg_statistic_ext s, pg_depend d, pg_attribute a"
-				 " WHERE $1 IN (s.oid, s.stxrelid)"
-				 " AND d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"
-				 " AND d.refclassid = 'pg_class'::regclass"
-				 " AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
-				 " AND a.atttypid >= 16384",
-				 1, &argtype, &value, NULL, false, SPI_OK_SELECT);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < count; i++)
 	{
 		if (gdpr_typetree_look(DatumGetObjectId(result_value(i, 1)),
 							   DatumGetInt32(result_value(i, 2))).encrypted)
@@ -313,7 +322,10 @@ check_relation(Oid relid)
 		check_columns(relation);
 	RelationClose(relation);
 	if (!temporary && gdpr_typetree_relation(relid))
+	{
 		check_foreign_keys(relid);
+		check_statistics(relid);
+	}
 	return !temporary;
 }
 
@@ -324,20 +336,20 @@ check_touched(const Touched *touched)
 		return;
 	if (touched->class == TypeRelationId)
 		check_type(touched->object);
-	if (touched->class == StatisticExtRelationId || touched->class == RelationRelationId)
-		check_statistics(touched);
+	if (touched->class == StatisticExtRelationId)
+		check_statistics(touched->object);
 	check_stored(touched);
 }
 
 static Touched *
 list_touched(uint64 *count)
 {
+	static SPIPlanPtr plan = NULL;
 	Touched    *touched;
 
-	gdpr_sql_run("SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()"
-				 " WHERE NOT in_extension AND objid IS NOT NULL",
-				 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
-	*count = SPI_processed;
+	*count = run_kept(&plan,
+					  "SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()"
+					  " WHERE NOT in_extension AND objid IS NOT NULL", InvalidOid);
 	touched = palloc(sizeof(Touched) * (*count + 1));
 	for (uint64 i = 0; i < *count; i++)
 	{
