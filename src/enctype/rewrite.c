@@ -356,12 +356,14 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 {
 	int32		left = kind == KIND_RIGHT ? -1 : gdpr_rewrite_context(sides->left);
 	int32		right = kind == KIND_LEFT ? -1 : gdpr_rewrite_context(sides->right);
+	bool		changed;
 
 	if (left >= 0 && right >= 0)
 	{
 		if (!gdpr_rewrite_same_domain(left, right))
 			refuse_mixed();
-		return probe_cast(&sides->left) | probe_cast(&sides->right);
+		changed = probe_cast(&sides->left);
+		return probe_cast(&sides->right) || changed;
 	}
 	if (left >= 0)
 		sides->right = wrap_side(sides->right, left, right_is_array,
