@@ -115,7 +115,7 @@ tar -C "$top" --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.bc
 	-cf - . | (cd / && as tar -C "$work/tree" --no-same-owner -xf -) || exit 1
 cd / || exit 1
 
-env=(PATH="$PATH" HOME="$work" TMPDIR="$work/tmp" LC_ALL=C.UTF-8 TZ=UTC
+env=(PATH="$PATH" HOME="$work" TMPDIR="$work/tmp" LC_ALL=C.UTF-8 LANG=C.UTF-8 TZ=UTC
 	TERM="${TERM:-dumb}" USER="$user" LOGNAME="$user" WORK="$work" GDPR_PG="$pg")
 for v in ${!GDPR_@}; do
 	[ "$v" = GDPR_PG ] || env+=("$v=${!v}")
