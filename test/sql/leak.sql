@@ -64,7 +64,9 @@ COPY t (id, nothing) TO STDOUT;
 SELECT id, e, k FROM t ORDER BY id;
 BEGIN;
 SAVEPOINT s;
+\set VERBOSITY sqlstate
 COPY t TO '/nowhere/at/all';
+\set VERBOSITY default
 ROLLBACK TO s;
 SELECT e FROM t WHERE id = 1;
 COMMIT;
