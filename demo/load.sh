@@ -15,5 +15,11 @@ if [ "$size" -lt 100 ]; then
 	exit 2
 fi
 
+encoding=$(psql -X -qAt -c 'SHOW server_encoding')
+if [ "$encoding" != UTF8 ]; then
+	echo "$0: the database's encoding is $encoding; the names need UTF8" >&2
+	exit 1
+fi
+
 exec psql -X -q -v ON_ERROR_STOP=1 --single-transaction -v size="$size" \
 	-f "$here/schema.sql" -f "$here/data.sql" -f "$here/constraints.sql" >/dev/null

@@ -18,7 +18,7 @@ $node->start;
 sub load
 {
 	my ($database, $size) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql('postgres', "CREATE DATABASE $database ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0");
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
 	local $ENV{PGDATABASE} = $database;
@@ -65,7 +65,7 @@ is($node->safe_psql('shop_one',
 		q{SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'shop.visit_2025'::regclass}),
 	'0', 'one partition lacks the foreign key');
 
-$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('postgres', q(CREATE DATABASE shop ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0));
 {
 	local $ENV{PGHOST} = $node->host;
 	local $ENV{PGPORT} = $node->port;
