@@ -20,8 +20,11 @@ WITH RECURSIVE col AS (
 	UNION
 	SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
 ), leaf AS (
-	SELECT c.oid, c.reltuples, pg_table_size(c.oid) AS bytes
-	FROM tree JOIN pg_class c ON c.oid = tree.oid
+	-- a table that was never analysed has no count: a row is taken for 100 bytes
+	SELECT c.oid, b.bytes, CASE WHEN c.reltuples < 0 THEN b.bytes / 100 ELSE c.reltuples END AS tuples
+	FROM tree
+	JOIN pg_class c ON c.oid = tree.oid
+	CROSS JOIN LATERAL (SELECT pg_table_size(c.oid) AS bytes) AS b
 	WHERE c.relkind = 'r'
 ), same AS (
 	-- the column in the relation and in everything that inherits it
@@ -75,9 +78,9 @@ WITH RECURSIVE col AS (
 ), report AS (
 	SELECT 10 AS rank, 'lock' AS item, relation::text AS object,
 		format('ACCESS EXCLUSIVE while the table is rewritten: about %s rows, %s, about %s s',
-			coalesce(sum(greatest(leaf.reltuples, 0))::bigint, 0),
+			coalesce(sum(leaf.tuples)::bigint, 0),
 			pg_size_pretty(coalesce(sum(leaf.bytes), 0)),
-			ceil(coalesce(sum(greatest(leaf.reltuples, 0))::numeric * 0.000004
+			ceil(coalesce(sum(leaf.tuples)::numeric * 0.000004
 				+ sum(leaf.bytes) / 100000000, 0))) AS action,
 		false AS blocking
 	FROM leaf
