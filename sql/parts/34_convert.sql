@@ -241,11 +241,11 @@ FROM (
 	FROM pg_attribute a
 	JOIN pg_class c ON c.oid = a.attrelid
 	JOIN pg_type t ON t.oid = a.atttypid
-	WHERE c.relkind = ANY ('{r,p,m,f}')
+	WHERE c.relkind = ANY ('{r,p,m,f,c}')
 		AND a.attnum > 0 AND NOT a.attisdropped
 		AND (ARRAY[t.typelem, t.typbasetype]
 			&& ARRAY['@extschema@.enctext', '@extschema@.encsecret']::regtype[]::oid[]
-			OR c.relkind = ANY ('{m,f}')
+			OR c.relkind = ANY ('{m,f,c}')
 			AND a.atttypid = ANY (ARRAY['@extschema@.enctext', '@extschema@.encsecret']::regtype[]::oid[]))
 	UNION ALL
 	SELECT 2, 'SET gdpr.allow_drop = on;'

@@ -81,9 +81,12 @@ types_in_use(Snapshot snapshot)
 	return types;
 }
 
-/* Is it a relation that keeps rows of its own? */
+/*
+ * Does it keep rows of its own?  A row type does in the columns of that type,
+ * which are not looked for.
+ */
 static bool
-is_table(Oid relid, Snapshot snapshot)
+keeps_rows(Oid relid, Snapshot snapshot)
 {
 	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -100,7 +103,8 @@ is_table(Oid relid, Snapshot snapshot)
 		char		kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
 
 		result = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-			kind == RELKIND_MATVIEW || kind == RELKIND_FOREIGN_TABLE;
+			kind == RELKIND_MATVIEW || kind == RELKIND_FOREIGN_TABLE ||
+			kind == RELKIND_COMPOSITE_TYPE;
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
@@ -122,7 +126,7 @@ count_columns(Snapshot snapshot)
 
 		if (column->attnum > 0 && !column->attisdropped &&
 			list_member_oid(types, column->atttypid) &&
-			is_table(column->attrelid, snapshot))
+			keeps_rows(column->attrelid, snapshot))
 			count++;
 	}
 	systable_endscan(scan);

@@ -118,6 +118,13 @@ CREATE TABLE plainonce (e text UNIQUE);
 INSERT INTO plainonce VALUES ('a'), ('a');
 CREATE MATERIALIZED VIEW mv AS SELECT 1 AS id, 'kanarialintu-a'::text::enctext('leak_pii') AS e FROM generate_series(1, 0);
 SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'mv'::regclass AND attname = 'e';
+CREATE TABLE source (id int, e enctext('leak_pii'));
+INSERT INTO source VALUES (1, 'kanarialintu-a');
+CREATE MATERIALIZED VIEW dup AS SELECT * FROM source;
+CREATE UNIQUE INDEX ON dup (id);
+INSERT INTO source SELECT * FROM source;
+REFRESH MATERIALIZED VIEW CONCURRENTLY dup;
+REFRESH MATERIALIZED VIEW dup;
 CREATE TABLE parted (id int, e enctext('leak_pii')) PARTITION BY LIST (id);
 INSERT INTO parted VALUES (1, 'kanarialintu-a');
 
