@@ -54,6 +54,7 @@ OBJS = \
 	src/enctype/ops.o \
 	src/enctype/output.o \
 	src/enctype/probe.o \
+	src/enctype/probe_array.o \
 	src/enctype/recent.o \
 	src/enctype/rewrite.o \
 	src/enctype/seal.o \

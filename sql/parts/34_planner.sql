@@ -7,13 +7,13 @@ COMMENT ON FUNCTION gdpr.enctext_eq_support(internal) IS
 	'planner support of the equality functions: gives the side without a context the other''s';
 
 CREATE FUNCTION gdpr.enctext_probe(@extschema@.enctext[], integer) RETURNS @extschema@.enctext[]
-	AS 'MODULE_PATHNAME', 'gdpr_rewrite_probe_array'
+	AS 'MODULE_PATHNAME', 'gdpr_probe_array_make'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION gdpr.enctext_probe(@extschema@.enctext[], integer) IS
 	'what the elements of an array are compared as with values of a context';
 
 CREATE FUNCTION gdpr.enctext_probe(text[], integer) RETURNS @extschema@.enctext[]
-	AS 'MODULE_PATHNAME', 'gdpr_rewrite_probe_array'
+	AS 'MODULE_PATHNAME', 'gdpr_probe_array_make'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION gdpr.enctext_probe(text[], integer) IS
 	'what the elements of an array are compared as with values of a context';

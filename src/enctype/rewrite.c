@@ -26,18 +26,18 @@
 #include "enctype/seal.h"
 #include "enctype/typetree.h"
 #include "enctype/value.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+/* Operators of all arrays; PostgreSQL has names for some of them. */
+#define OID_ARRAY_EQ			1070
+#define OID_ARRAY_NE			1071
 
 /* The equality operators of enctext, by what stands on either side. */
 typedef enum OperatorKind
@@ -63,7 +63,6 @@ typedef struct Sides
 } Sides;
 
 GDPR_FUNCTION(gdpr_rewrite_eq_support);
-GDPR_FUNCTION(gdpr_rewrite_probe_array);
 
 static bool operators_valid = false;
 static Operators operators;
@@ -377,6 +376,42 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 	return true;
 }
 
+/* Comparisons of whole arrays, which compare elements: = <> && @> <@ */
+static bool
+compares_arrays(Oid opno)
+{
+	return opno == OID_ARRAY_EQ || opno == OID_ARRAY_NE ||
+		opno == OID_ARRAY_OVERLAP_OP || opno == OID_ARRAY_CONTAINS_OP ||
+		opno == OID_ARRAY_CONTAINED_OP;
+}
+
+/* Two arrays of encrypted values: the operator stays, a side becomes probes. */
+static void
+rewrite_array_comparison(OpExpr *op)
+{
+	Node	   *left = linitial(op->args);
+	Node	   *right = lsecond(op->args);
+	int32		left_context;
+	int32		right_context;
+	Oid			ours = get_array_type(gdpr_enctype_text_oid());
+
+	if (exprType(left) != ours || exprType(right) != ours)
+		return;
+	left_context = gdpr_rewrite_context(left);
+	right_context = gdpr_rewrite_context(right);
+	if (left_context >= 0 && right_context >= 0)
+	{
+		if (!gdpr_rewrite_same_domain(left_context, right_context))
+			refuse_mixed();
+	}
+	else if (left_context >= 0)
+		lsecond(op->args) = wrap_side(right, left_context, true, false);
+	else if (right_context >= 0)
+		linitial(op->args) = wrap_side(left, right_context, true, false);
+	else if (has_rows(left) && has_rows(right))
+		refuse_unknown("comparison");
+}
+
 /* An OpExpr or one of its look-alikes. */
 static void
 rewrite_operator(OpExpr *op)
@@ -386,7 +421,11 @@ rewrite_operator(OpExpr *op)
 	Sides		sides;
 
 	if (kind == KIND_NONE)
+	{
+		if (compares_arrays(op->opno))
+			rewrite_array_comparison(op);
 		return;
+	}
 	sides.left = linitial(op->args);
 	sides.right = lsecond(op->args);
 
@@ -651,95 +690,4 @@ gdpr_rewrite_eq_support(PG_FUNCTION_ARGS)
 	if (!IsA(request, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
 	PG_RETURN_POINTER(simplify_comparison(((SupportRequestSimplify *) request)->fcall));
-}
-
-/* What a call site of the array probe keeps from one row to the next. */
-typedef struct ProbeArrayCache
-{
-	FmgrInfo	scalar;			/* the probe of one element */
-	Oid			element_type;
-	ArrayType  *input;
-	ArrayType  *result;
-	Oid			userid;			/* whose right to search the result shows */
-	int32		context;
-} ProbeArrayCache;
-
-static ProbeArrayCache *
-probe_array_cache(FmgrInfo *flinfo, Oid element_type)
-{
-	ProbeArrayCache *cache = flinfo->fn_extra;
-
-	if (cache == NULL)
-	{
-		cache = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*cache));
-		cache->element_type = element_type;
-		fmgr_info_cxt(gdpr_enctype_probe_oid(element_type), &cache->scalar,
-					  flinfo->fn_mcxt);
-		flinfo->fn_extra = cache;
-	}
-	return cache;
-}
-
-static bool
-same_array(const ArrayType *a, const ArrayType *b)
-{
-	return a != NULL && VARSIZE(a) == VARSIZE(b) &&
-		memcmp(a, b, VARSIZE(a)) == 0;
-}
-
-static ArrayType *
-probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
-{
-	Oid			ours = gdpr_enctype_text_oid();
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-	int16		length;
-	bool		byval;
-	char		align;
-
-	get_typlenbyvalalign(cache->element_type, &length, &byval, &align);
-	deconstruct_array(input, cache->element_type, length, byval, align,
-					  &values, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			values[i] = FunctionCall2(&cache->scalar, values[i],
-									  Int32GetDatum(context));
-	}
-	get_typlenbyvalalign(ours, &length, &byval, &align);
-	return construct_md_array(values, nulls, ARR_NDIM(input), ARR_DIMS(input),
-							  ARR_LBOUND(input), ours, length, byval, align);
-}
-
-/*
- * gdpr.enctext_probe(enctext[] | text[], int4): the probe of every element.
- * A filter calls it for each row with the same array, so the last one is kept.
- */
-Datum
-gdpr_rewrite_probe_array(PG_FUNCTION_ARGS)
-{
-	ArrayType  *input = PG_GETARG_ARRAYTYPE_P(0);
-	int32		context = PG_GETARG_INT32(1);
-	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo, ARR_ELEMTYPE(input));
-	ArrayType  *result;
-	MemoryContext old;
-
-	if (same_array(cache->input, input) && cache->context == context &&
-		cache->userid == GetUserId())
-		PG_RETURN_ARRAYTYPE_P(cache->result);
-	result = probe_elements(input, cache, context);
-
-	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	if (cache->input != NULL)
-		pfree(cache->input);
-	if (cache->result != NULL)
-		pfree(cache->result);
-	cache->input = cache->result = NULL;
-	cache->input = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(input), false, -1));
-	cache->result = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(result), false, -1));
-	MemoryContextSwitchTo(old);
-	cache->context = context;
-	cache->userid = GetUserId();
-	PG_RETURN_ARRAYTYPE_P(cache->result);
 }

@@ -67,6 +67,18 @@ SELECT count(*) FROM t WHERE e IN ('kanarialintu-1', 'kanarialintu-2', 'kanarial
 	'kanarialintu-5', 'kanarialintu-6', 'kanarialintu-7', 'kanarialintu-8', 'kanarialintu-9', 'kanarialintu-10');
 SELECT count(*) FROM t WHERE 'kanarialintu-5' = ANY (ARRAY[e, e]);
 
+-- whole arrays
+CREATE TEMP TABLE arrays AS SELECT id, ARRAY[e] AS l, ARRAY[o] AS m FROM t WHERE id < 20;
+SELECT id FROM arrays WHERE l = '{kanarialintu-5}';
+SELECT count(*) FROM arrays WHERE l <> '{kanarialintu-5}';
+SELECT count(*) FROM arrays WHERE l && '{kanarialintu-5,kanarialintu-6}';
+SELECT id FROM arrays WHERE l @> ARRAY['kanarialintu-5'::enctext];
+SELECT id FROM arrays WHERE '{kanarialintu-5}' <@ l;
+SELECT count(*) FROM arrays WHERE l IS DISTINCT FROM '{kanarialintu-5}';
+SELECT count(*) FROM arrays a JOIN arrays b ON a.l = b.l;
+SELECT count(*) FROM arrays a JOIN arrays b ON a.l = b.m;
+SELECT count(*) FROM arrays WHERE 'kanarialintu-5' = ANY (l);
+
 -- parameters, custom and generic plans
 SET plan_cache_mode = force_generic_plan;
 PREPARE untyped AS SELECT id FROM t WHERE e = $1;
