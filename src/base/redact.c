@@ -51,7 +51,8 @@ gdpr_redact_rethrow(ErrorData *error, const char *relation)
 {
 	if (class_is_plain(error->sqlerrcode) && written_by_server(error))
 		ereport(ERROR,
-				(errcode(error->sqlerrcode), errmsg_internal("%s", error->message)));
+				(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
+				 error->hint == NULL ? 0 : errhint("%s", error->hint)));
 	if (relation != NULL)
 		ereport(ERROR,
 				(errcode(error->sqlerrcode),

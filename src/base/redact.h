@@ -8,9 +8,9 @@
 #include "utils/elog.h"
 
 /*
- * Raises the error again with its SQLSTATE, without detail, hint and context.
- * The message is kept where the server wrote it and its class names objects
- * only; otherwise it says that a statement failed, on which relation (unless
+ * Raises the error again with its SQLSTATE, without detail and context.
+ * Message and hint are kept where the server wrote them and the class names
+ * objects only; otherwise it says that a statement failed, on which relation (unless
  * NULL).  To be called after FlushErrorState(), on a copy.
  */
 pg_noreturn extern void gdpr_redact_rethrow(ErrorData *error,

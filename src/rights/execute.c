@@ -4,11 +4,12 @@
  *
  * All deletes and updates are one statement, one data-modifying CTE for each,
  * whose sets of rows are disjoint: constraints are then checked once, at its
- * end, and no order of relations has to be found, not even in a cycle.  Where
- * triggers run before a row is changed, or rules rewrite a statement, that is
- * not possible: they may change other rows of the plan.  Then statements run
- * one after the other, updates first, children before their parents, with
- * deferrable constraints deferred, and rows are found again before each.
+ * end, and no order of relations has to be found, not even in a cycle.
+ *
+ * A trigger that runs before may change other rows of the plan, and then the
+ * one statement fails; and no rule may rewrite a part of it.  Then each row has
+ * a statement of its own, updates first, children before their parents, with
+ * deferrable constraints deferred, and is found again before.
  */
 #include "base/compat.h"
 
@@ -16,6 +17,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "base/errors.h"
 #include "base/ident.h"
 #include "catalog/indexing.h"
@@ -27,6 +29,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* One statement: an update, or the deletes of a leaf. */
@@ -83,61 +86,8 @@ add_step(List *steps, GdprPlanLeaf *leaf, GdprPlanUpdate *update, int64 planned)
 	return lappend(steps, step);
 }
 
-/* Does a row of the one leaf refer to a row of the other, both to be deleted? */
-static bool
-refers(const GdprPlan *plan, const GdprPlanLeaf *child, const GdprPlanLeaf *parent)
-{
-	for (int i = 0; i < plan->nedges; i++)
-	{
-		GdprPlanEdge *edge = &plan->edges[i];
-
-		if (edge->child->leaf == child && edge->parent->leaf == parent &&
-			gdpr_plan_is_deleted(edge->child) && gdpr_plan_is_deleted(edge->parent))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_referred_to(const GdprPlan *plan, const GdprPlanLeaf *parent, const List *leaves)
-{
-	ListCell   *lc;
-
-	foreach(lc, leaves)
-	{
-		if (lfirst(lc) != parent && refers(plan, lfirst(lc), parent))
-			return true;
-	}
-	return false;
-}
-
-/* Children first; of a cycle, the one that was found last. */
 static List *
-order_leaves(const GdprPlan *plan)
-{
-	List	   *left = list_copy(plan->leaf_list);
-	List	   *ordered = NIL;
-
-	while (left != NIL)
-	{
-		GdprPlanLeaf *next = llast(left);
-
-		for (int i = list_length(left) - 1; i >= 0; i--)
-		{
-			if (!is_referred_to(plan, list_nth(left, i), left))
-			{
-				next = list_nth(left, i);
-				break;
-			}
-		}
-		ordered = lappend(ordered, next);
-		left = list_delete_ptr(left, next);
-	}
-	return ordered;
-}
-
-static List *
-find_steps(const GdprPlan *plan, bool ordered)
+find_steps(const GdprPlan *plan)
 {
 	List	   *steps = NIL;
 	ListCell   *lc;
@@ -149,7 +99,7 @@ find_steps(const GdprPlan *plan, bool ordered)
 		steps = add_step(steps, update->leaf, update,
 						 count(update->rows, update->nrows, is_pending));
 	}
-	foreach(lc, ordered ? order_leaves(plan) : plan->leaf_list)
+	foreach(lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -160,55 +110,78 @@ find_steps(const GdprPlan *plan, bool ordered)
 }
 
 static char *
-step_text(const Step *step, bool (*which) (const GdprPlanRow *row), GdprArgs *args)
+delete_text(const GdprPlanLeaf *leaf, Datum tids, GdprArgs *args)
 {
-	char	   *from = gdpr_plan_from(step->leaf, "c");
-	GdprPlanText text;
-	int			arg;
+	int			arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
 
+	return psprintf("DELETE FROM %s WHERE %s", gdpr_plan_from(leaf, "c"),
+					gdpr_plan_where(leaf, "c", arg));
+}
+
+static char *
+update_text(const GdprPlanUpdate *update, GdprArgs *args)
+{
+	GdprPlanText text;
+
+	gdpr_plan_update_text(update, true, args, &text);
+	return psprintf("UPDATE %s SET %s%s%s WHERE %s", gdpr_plan_from(update->leaf, "c"),
+					text.sets, text.values == NULL ? "" : " FROM ",
+					text.values == NULL ? "" : text.values, text.where);
+}
+
+static char *
+step_text(const Step *step, GdprArgs *args)
+{
 	if (step->update != NULL)
-	{
-		gdpr_plan_update_text(step->update, true, args, &text);
-		return psprintf("UPDATE %s SET %s%s%s WHERE %s", from, text.sets,
-						text.values == NULL ? "" : " FROM ",
-						text.values == NULL ? "" : text.values, text.where);
-	}
-	arg = gdpr_statement_arg(args, TIDARRAYOID,
-							 gdpr_plan_tids(step->leaf->rows, step->leaf->nrows, which));
-	return psprintf("DELETE FROM %s WHERE %s", from, gdpr_plan_where(step->leaf, "c", arg));
+		return update_text(step->update, args);
+	return delete_text(step->leaf,
+					   gdpr_plan_tids(step->leaf->rows, step->leaf->nrows, gdpr_plan_is_deleted),
+					   args);
 }
 
 /* ---- one statement ---- */
 
-static bool
-blocks_one_statement(Oid relid, bool update)
+/* How much stands against one statement, more being worse. */
+typedef enum Obstacle
+{
+	NO_OBSTACLE,
+	TRIGGERS,					/* they may change other rows of ours */
+	RULES,						/* no rules in a data-modifying CTE */
+} Obstacle;
+
+static Obstacle
+relation_obstacle(Oid relid, bool update)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	bool		blocks = rel->rd_rules != NULL;
+	Obstacle	obstacle = NO_OBSTACLE;
 
-	if (triggers != NULL)
-		blocks |= update ? triggers->trig_update_before_row
-			: triggers->trig_delete_before_row;
+	if (rel->rd_rules != NULL)
+		obstacle = RULES;
+	else if (triggers != NULL &&
+			 (update ? triggers->trig_update_before_row || triggers->trig_update_before_statement
+			  : triggers->trig_delete_before_row || triggers->trig_delete_before_statement))
+		obstacle = TRIGGERS;
 	table_close(rel, NoLock);
-	return blocks;
+	return obstacle;
 }
 
-static bool
-fits_one_statement(List *steps)
+static Obstacle
+worst_obstacle(List *steps)
 {
+	Obstacle	worst = NO_OBSTACLE;
 	ListCell   *lc;
 
 	foreach(lc, steps)
 	{
 		Step	   *step = lfirst(lc);
+		bool		update = step->update != NULL;
 
-		if (blocks_one_statement(step->leaf->relid, step->update != NULL) ||
-			(!step->leaf->direct &&
-			 blocks_one_statement(step->leaf->relation->relid, step->update != NULL)))
-			return false;
+		worst = Max(worst, relation_obstacle(step->leaf->relid, update));
+		if (!step->leaf->direct)
+			worst = Max(worst, relation_obstacle(step->leaf->relation->relid, update));
 	}
-	return true;
+	return worst;
 }
 
 static void
@@ -216,18 +189,17 @@ run_together(List *steps)
 {
 	StringInfoData with;
 	StringInfoData counts;
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	ListCell   *lc;
 
 	initStringInfo(&with);
 	initStringInfo(&counts);
-	args->n = 0;
 	foreach(lc, steps)
 	{
 		int			i = foreach_current_index(lc);
 
 		appendStringInfo(&with, "%ss%d AS (%s RETURNING 1)", i == 0 ? "WITH " : ", ", i,
-						 step_text(lfirst(lc), gdpr_plan_is_deleted, args));
+						 step_text(lfirst(lc), args));
 		appendStringInfo(&counts, "%s(SELECT pg_catalog.count(*) FROM s%d)",
 						 i == 0 ? " SELECT " : ", ", i);
 	}
@@ -243,6 +215,51 @@ run_together(List *steps)
 			gdpr_execute_incomplete(step->leaf);
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/* Errors that come of one statement for all, and may not come of many. */
+static bool
+is_worth_another_way(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_GDPR_ERASURE_INCOMPLETE ||
+		sqlerrcode == ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+}
+
+/* False, and nothing done, when a trigger was in the way. */
+static bool
+try_together(List *steps)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		run_together(steps);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (!is_worth_another_way(error->sqlerrcode))
+			ReThrowError(error);
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	return done;
 }
 
 /* ---- one after the other ---- */
@@ -265,45 +282,130 @@ gdpr_execute_refresh(GdprPlanRow *row)
 	return there;
 }
 
-/* Rows that a trigger deleted already need no deleting; updates need their row. */
 static int64
-refresh_step(const Step *step)
+run_row(const GdprPlanLeaf *leaf, const char *sql, const GdprArgs *args)
 {
-	int64		gone = 0;
-
-	for (int i = 0; step->update == NULL && i < step->leaf->nrows; i++)
-	{
-		if (gdpr_plan_is_deleted(step->leaf->rows[i]))
-			gone += !gdpr_execute_refresh(step->leaf->rows[i]);
-	}
-	for (int i = 0; step->update != NULL && i < step->update->nrows; i++)
-	{
-		if (!gdpr_execute_refresh(step->update->rows[i]))
-			gdpr_execute_incomplete(step->leaf);
-	}
-	return gone;
+	return (int64) gdpr_statement_run(sql, args, false, gdpr_ident_relation(leaf->relid));
 }
 
+/* Rows whose children in the plan are not all placed yet have to wait. */
 static void
-run_in_order(List *steps)
+mark_waiting(GdprPlan *plan)
+{
+	for (int i = 0; i < plan->nedges; i++)
+		plan->edges[i].parent->waiting = false;
+	for (int i = 0; i < plan->nedges; i++)
+	{
+		GdprPlanEdge *edge = &plan->edges[i];
+
+		if (edge->child != edge->parent && !edge->child->placed &&
+			gdpr_plan_is_deleted(edge->child))
+			edge->parent->waiting = true;
+	}
+}
+
+static bool
+place_rows(GdprPlan *plan, List **ordered, bool even_waiting)
+{
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, plan->leaf_list)
+	{
+		GdprPlanLeaf *leaf = lfirst(lc);
+
+		for (int i = 0; i < leaf->nrows; i++)
+		{
+			GdprPlanRow *row = leaf->rows[i];
+
+			if (row->placed || !gdpr_plan_is_deleted(row) || (row->waiting && !even_waiting))
+				continue;
+			row->placed = any = true;
+			*ordered = lappend(*ordered, row);
+		}
+	}
+	return any;
+}
+
+/* Children first; a cycle of references as it comes. */
+static List *
+order_rows(GdprPlan *plan)
+{
+	List	   *ordered = NIL;
+
+	do
+		mark_waiting(plan);
+	while (place_rows(plan, &ordered, false));
+	(void) place_rows(plan, &ordered, true);
+	return ordered;
+}
+
+/* A row that a trigger deleted already needs no deleting. */
+static void
+delete_rows(GdprPlan *plan)
 {
 	ListCell   *lc;
 
-	foreach(lc, steps)
+	foreach(lc, order_rows(plan))
 	{
-		Step	   *step = lfirst(lc);
-		GdprArgs   *args = palloc(sizeof(GdprArgs));
-		int64		gone;
-		uint64		affected;
+		GdprPlanRow *row = lfirst(lc);
+		GdprArgs   *args = gdpr_statement_args();
 
 		CommandCounterIncrement();
-		gone = refresh_step(step);
-		args->n = 0;
-		affected = gdpr_statement_run(step_text(step, gdpr_plan_is_deleted, args), args,
-									  false, gdpr_ident_relation(step->leaf->relid));
-		if ((int64) affected + gone != step->planned)
-			gdpr_execute_incomplete(step->leaf);
+		if (gdpr_execute_refresh(row) &&
+			run_row(row->leaf, delete_text(row->leaf, gdpr_plan_tids(&row, 1, NULL), args),
+					args) != 1)
+			gdpr_execute_incomplete(row->leaf);
 	}
+}
+
+/* The update of one of its rows alone. */
+static GdprPlanUpdate *
+single_update(const GdprPlanUpdate *update, int i)
+{
+	GdprPlanUpdate *single = palloc(sizeof(GdprPlanUpdate));
+	ListCell   *lc;
+
+	*single = *update;
+	single->rows = &update->rows[i];
+	single->nrows = 1;
+	single->sets = NIL;
+	foreach(lc, update->sets)
+	{
+		GdprPlanSet *set = palloc(sizeof(GdprPlanSet));
+
+		*set = *(GdprPlanSet *) lfirst(lc);
+		if (set->pseudonyms != NULL)
+			set->pseudonyms += i;
+		single->sets = lappend(single->sets, set);
+	}
+	return single;
+}
+
+static void
+update_rows(GdprPlanUpdate *update)
+{
+	for (int i = 0; i < update->nrows; i++)
+	{
+		GdprArgs   *args = gdpr_statement_args();
+
+		if (!update->rows[i]->pending)
+			continue;
+		CommandCounterIncrement();
+		if (!gdpr_execute_refresh(update->rows[i]) ||
+			run_row(update->leaf, update_text(single_update(update, i), args), args) != 1)
+			gdpr_execute_incomplete(update->leaf);
+	}
+}
+
+static void
+run_in_order(GdprPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->updates)
+		update_rows(lfirst(lc));
+	delete_rows(plan);
 }
 
 /* ---- constraints ---- */
@@ -342,7 +444,7 @@ static void
 set_constraints(List *deferrables, bool initially_deferred_only, const char *how)
 {
 	StringInfoData buf;
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	ListCell   *lc;
 
 	initStringInfo(&buf);
@@ -357,15 +459,15 @@ set_constraints(List *deferrables, bool initially_deferred_only, const char *how
 	if (buf.len == 0)
 		return;
 	appendStringInfo(&buf, " %s", how);
-	args->n = 0;
 	gdpr_statement_run(buf.data, args, false, NULL);
 }
 
 void
 gdpr_execute_plan(GdprPlan *plan)
 {
-	List	   *steps = find_steps(plan, false);
+	List	   *steps = find_steps(plan);
 	List	   *deferrables = NIL;
+	Obstacle	obstacle;
 	GdprSqlScope scope;
 	ListCell   *lc;
 
@@ -374,12 +476,13 @@ gdpr_execute_plan(GdprPlan *plan)
 	gdpr_sql_begin_caller(&scope);
 	foreach(lc, plan->leaf_list)
 		deferrables = add_deferrables(deferrables, ((GdprPlanLeaf *) lfirst(lc))->relid);
-	if (fits_one_statement(steps))
+	obstacle = worst_obstacle(steps);
+	if (obstacle == NO_OBSTACLE)
 		run_together(steps);
-	else
+	else if (obstacle == RULES || !try_together(steps))
 	{
 		set_constraints(deferrables, false, "DEFERRED");
-		run_in_order(find_steps(plan, true));
+		run_in_order(plan);
 	}
 	set_constraints(deferrables, false, "IMMEDIATE");
 	set_constraints(deferrables, true, "DEFERRED");

@@ -165,11 +165,10 @@ export_relations(GdprPlan *plan, RowTaker take, void *arg)
 	foreach(lc, plan->map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
-		GdprArgs   *args = palloc(sizeof(GdprArgs));
+		GdprArgs   *args = gdpr_statement_args();
 		char	   *sql;
 		uint64		n;
 
-		args->n = 0;
 		sql = relation_query(plan, relation, args);
 		if (sql == NULL)
 			continue;

@@ -67,7 +67,7 @@ remember_link(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, List **list)
 {
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	Remembered *remembered = palloc(sizeof(Remembered));
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	char	   *sql;
 
 	remembered->link = link;
@@ -75,7 +75,6 @@ remember_link(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, List **list)
 	remembered->types = palloc(sizeof(Oid) * link->ncolumns);
 	remembered->arrays = palloc(sizeof(Datum) * link->ncolumns);
 	sql = values_query(link, leaf, remembered);
-	args->n = 0;
 	gdpr_statement_arg(args, TIDARRAYOID, gdpr_plan_tids(leaf->rows, leaf->nrows, is_walked));
 	MemoryContextSwitchTo(old);
 	if (sql == NULL)
@@ -236,10 +235,9 @@ remaining_query(const Remembered *remembered, GdprArgs *args)
 static void
 check_remembered(HTAB *staying, const Remembered *remembered)
 {
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	uint64		n;
 
-	args->n = 0;
 	n = gdpr_statement_run(remaining_query(remembered, args), args, false,
 						   remembered->link->child->label);
 	for (uint64 i = 0; i < n; i++)

@@ -215,7 +215,7 @@ find_in_kind(const char *text, const char *kind, bool read_only)
 {
 	MemoryContext context = CurrentMemoryContext;
 	GdprSubject *subject = palloc0(sizeof(GdprSubject));
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	GdprSqlScope scope;
 	List	   *parts;
 
@@ -279,7 +279,7 @@ void
 gdpr_key_refind(GdprSubject *subject, bool lock)
 {
 	MemoryContext context = CurrentMemoryContext;
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	GdprSqlScope scope;
 
 	if (!parse_values(subject->map, subject->values, args))

@@ -59,6 +59,8 @@ struct GdprPlanRow
 	const char *ground;			/* of keeping, NULL without one */
 	const char *reason;			/* where it is not the link's */
 	bool		pending;		/* its update would change something */
+	bool		waiting;		/* execute.c: its children go first */
+	bool		placed;
 	char	   *identity;		/* primary key as text, where pseudonyms need it */
 };
 

@@ -64,11 +64,20 @@ is_foreign_key(GdprPlan *plan, const GdprPlanEdge *edge)
 								list_member_ptr(plan->backed, edge->link)));
 }
 
+/* A voucher that is kept needs the name above it, key or no key. */
+static bool
+is_kept_below(const GdprPlanEdge *edge)
+{
+	return edge->child->action == GDPR_ACTION_KEEP && edge->link != NULL &&
+		edge->link->belongs == GDPR_BELONGS_OWNED &&
+		edge->link->on_forget == GDPR_ACTION_KEEP;
+}
+
 static bool
 needs_parent(GdprPlan *plan, const GdprPlanEdge *edge)
 {
 	return gdpr_plan_is_deleted(edge->parent) && !gdpr_plan_is_deleted(edge->child) &&
-		is_foreign_key(plan, edge) && !is_unlinked(edge);
+		(is_foreign_key(plan, edge) || is_kept_below(edge)) && !is_unlinked(edge);
 }
 
 static void
@@ -134,7 +143,7 @@ block_reviews(GdprPlan *plan)
 	}
 }
 
-/* Rules and foreign tables: what a statement does to a row is not ours to say. */
+/* Where a rule stands in, what a statement does to a row is not ours to say. */
 static void
 block_relation(GdprPlan *plan, GdprPlanLeaf *leaf, CmdType event, const char *action)
 {
@@ -148,9 +157,6 @@ block_relation(GdprPlan *plan, GdprPlanLeaf *leaf, CmdType event, const char *ac
 			gdpr_plan_block(plan, leaf->relid, action, -1,
 							"a rule does something else instead", "INSTEAD rule");
 	}
-	if (get_rel_relkind(leaf->relid) == RELKIND_FOREIGN_TABLE)
-		gdpr_plan_block(plan, leaf->relid, action, -1,
-						"its rows lie on another server", "foreign table");
 	table_close(rel, NoLock);
 }
 
@@ -194,6 +200,9 @@ block_privileges(GdprPlan *plan, GdprPlanLeaf *leaf)
 	int64		deleted = count_deleted(leaf);
 	ListCell   *lc;
 
+	if (get_rel_relkind(leaf->relid) == RELKIND_FOREIGN_TABLE)
+		gdpr_plan_block(plan, leaf->relid, "none", leaf->nrows,
+						"its rows lie on another server", "foreign table");
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		gdpr_plan_block(plan, leaf->relid, "none", leaf->nrows, "its rows are found",
 						"row security would hide rows from this role");

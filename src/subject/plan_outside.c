@@ -246,8 +246,7 @@ find_referring(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference,
 
 	if (!has_rows(leaf, which) || !gdpr_plan_readable(plan, reference->child, "delete"))
 		return;
-	args = palloc(sizeof(GdprArgs));
-	args->n = 0;
+	args = gdpr_statement_args();
 	gdpr_statement_arg(args, TIDARRAYOID,
 					   gdpr_plan_tids(leaf->rows, leaf->nrows, which));
 	if (!reference->can_be_null)

@@ -190,10 +190,9 @@ identity_columns(const GdprPlanUpdate *update, StringInfo buf)
 static void
 find_identities(GdprPlan *plan, GdprPlanUpdate *update, const char *columns)
 {
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	uint64		n;
 
-	args->n = 0;
 	gdpr_statement_arg(args, TIDARRAYOID, gdpr_plan_tids(update->rows, update->nrows, NULL));
 	n = gdpr_statement_run(psprintf("SELECT c.ctid, pg_catalog.row_to_json(ROW(%s))::pg_catalog.text"
 									" FROM %s WHERE %s", columns,
@@ -431,13 +430,12 @@ int64
 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark)
 {
 	char	   *condition = pending_condition(update, mark);
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	GdprPlanText text;
 	uint64		n;
 
 	if (condition == NULL || update->nrows == 0)
 		return 0;
-	args->n = 0;
 	gdpr_plan_update_text(update, false, args, &text);
 	n = gdpr_statement_run(psprintf("SELECT c.ctid FROM %s%s%s WHERE %s AND (%s)",
 									gdpr_plan_from(update->leaf, "c"),
@@ -547,11 +545,10 @@ join_texts(List *texts)
 static void
 run_checks(GdprPlan *plan, GdprPlanUpdate *update, Relation rel, List *texts, List *names)
 {
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs   *args = gdpr_statement_args();
 	GdprPlanText text;
 	ListCell   *lc;
 
-	args->n = 0;
 	gdpr_plan_update_text(update, false, args, &text);
 	gdpr_statement_run(psprintf("SELECT %s FROM (SELECT %s FROM %s%s%s WHERE %s) AS c",
 								join_texts(texts), future_columns(update, rel),

@@ -303,8 +303,7 @@ follow(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, Datum tids, bool down
 		relid = relation->relid;
 	if (!gdpr_plan_readable(plan, relid, gdpr_graph_action_name(link->on_forget)))
 		return;
-	args = palloc(sizeof(GdprArgs));
-	args->n = 0;
+	args = gdpr_statement_args();
 	gdpr_statement_arg(args, TIDARRAYOID, tids);
 	n = gdpr_statement_run(link_query(plan, link, leaf, down), args,
 						   plan->mode == GDPR_PLAN_EXPORT, relation->label);

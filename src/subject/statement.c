@@ -25,16 +25,37 @@ typedef struct CachedStatement
 	SPIPlanPtr	plan;
 } CachedStatement;
 
+/* What the protocol, and so the server, can count. */
+#define MOST_ARGS 65535
+
 static HTAB *cache = NULL;
 static int	running = 0;		/* triggers may call us while we run */
+
+GdprArgs *
+gdpr_statement_args(void)
+{
+	GdprArgs   *args = palloc(sizeof(GdprArgs));
+
+	args->n = 0;
+	args->capacity = 8;
+	args->types = palloc(sizeof(Oid) * args->capacity);
+	args->values = palloc(sizeof(Datum) * args->capacity);
+	return args;
+}
 
 int
 gdpr_statement_arg(GdprArgs *args, Oid type, Datum value)
 {
-	if (args->n >= GDPR_STATEMENT_ARGS)
+	if (args->n >= MOST_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_ARGUMENTS),
 				 errmsg("the subject's rows lie in too many relations for one statement")));
+	if (args->n == args->capacity)
+	{
+		args->capacity *= 2;
+		args->types = repalloc(args->types, sizeof(Oid) * args->capacity);
+		args->values = repalloc(args->values, sizeof(Datum) * args->capacity);
+	}
 	args->types[args->n] = type;
 	args->values[args->n] = value;
 	return ++args->n;
@@ -43,7 +64,7 @@ gdpr_statement_arg(GdprArgs *args, Oid type, Datum value)
 static SPIPlanPtr
 prepare(const char *sql, const GdprArgs *args)
 {
-	SPIPlanPtr	plan = SPI_prepare(sql, args->n, (Oid *) args->types);
+	SPIPlanPtr	plan = SPI_prepare(sql, args->n, args->types);
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -113,7 +134,7 @@ static void
 execute(const char *sql, const GdprArgs *args, bool read_only)
 {
 	int			rc = SPI_execute_plan(cached_plan(sql, args),
-									  (Datum *) args->values, NULL, read_only, 0);
+									  args->values, NULL, read_only, 0);
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan returned %d", rc);

@@ -11,15 +11,16 @@
 #include "lib/stringinfo.h"
 #include "storage/itemptr.h"
 
-#define GDPR_STATEMENT_ARGS 400
-
 /* Arguments collected while the text of a statement is built. */
 typedef struct GdprArgs
 {
 	int			n;
-	Oid			types[GDPR_STATEMENT_ARGS];
-	Datum		values[GDPR_STATEMENT_ARGS];
+	int			capacity;
+	Oid		   *types;
+	Datum	   *values;
 } GdprArgs;
+
+extern GdprArgs *gdpr_statement_args(void);
 
 /* Adds an argument; its number, for "$n".  54023 when there are too many. */
 extern int	gdpr_statement_arg(GdprArgs *args, Oid type, Datum value);

@@ -131,6 +131,17 @@ SELECT count(*) AS bodies FROM body;
 SELECT gdpr_forget('1', 'rb_head')->'relations' AS relations;
 SELECT count(*) AS logged FROM log;
 DROP RULE also ON body;
+-- Row by row, rows that refer to one another in their own table go in order.
+INSERT INTO head VALUES (5, 'kanarialintu-5');
+INSERT INTO body VALUES (50, 5, 'a', NULL), (51, 5, 'b', NULL), (52, 5, 'c', NULL);
+ALTER TABLE body ADD COLUMN answers int REFERENCES body;
+UPDATE body SET answers = id + 1 WHERE id IN (50, 51);
+SELECT gdpr.declare_link('body', '{answers}', 'body', '{id}');
+SELECT ready('rb_head');
+CREATE RULE also AS ON DELETE TO body DO ALSO NOTHING;
+SELECT gdpr_forget('5', 'rb_head')->>'changed' AS changed;
+DROP RULE also ON body;
+SELECT count(*) AS bodies FROM body WHERE id >= 50;
 -- A trigger that puts a masked value back.
 CREATE TABLE keeper (id int PRIMARY KEY, name text);
 CREATE TABLE kept (id int PRIMARY KEY, keeper int NOT NULL REFERENCES keeper, dated date);
@@ -146,6 +157,32 @@ CREATE TRIGGER back BEFORE UPDATE ON keeper FOR EACH ROW EXECUTE FUNCTION back()
 SELECT gdpr_forget('1', 'rb_keeper');
 DROP TRIGGER back ON keeper;
 SELECT gdpr_forget('1', 'rb_keeper')->>'changed' AS changed;
+
+-- A reference without a foreign key that comes back is found, though nothing leads to it.
+CREATE TABLE reader (id int PRIMARY KEY, email text);
+CREATE TABLE letter (email text, topic text);
+SELECT gdpr.declare_subject('rb_reader', 'reader') IS NOT NULL AS declared;
+SELECT gdpr.declare_link('letter', '{email}', 'reader', '{email}');
+SELECT ready('rb_reader');
+INSERT INTO reader VALUES (1, 'kanarialintu-r1');
+INSERT INTO letter VALUES ('kanarialintu-r1', 'birds');
+CREATE FUNCTION mail_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO rb.letter VALUES (OLD.email, 'again'); RETURN NULL; END $$;
+CREATE TRIGGER mail_again AFTER DELETE ON reader FOR EACH ROW EXECUTE FUNCTION mail_again();
+SELECT gdpr_forget('1', 'rb_reader');
+DROP TRIGGER mail_again ON reader;
+SELECT gdpr_forget('1', 'rb_reader')->>'changed' AS changed;
+SELECT count(*) AS letters FROM letter;
+-- A kept row without a foreign key keeps what is above it too.
+INSERT INTO reader VALUES (2, 'kanarialintu-r2'), (3, 'kanarialintu-r3');
+CREATE TABLE slip (reader int NOT NULL, dated date);
+INSERT INTO slip VALUES (2, '2024-01-01');
+SELECT gdpr.declare_link('slip', '{reader}', 'reader', '{id}', on_forget => 'keep', options =>
+	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+SELECT gdpr.declare_column('reader', 'email', 'email');
+SELECT ready('rb_reader');
+SELECT gdpr_forget('2', 'rb_reader')->'relations' AS relations;
+SELECT gdpr_forget('3', 'rb_reader')->'relations' AS relations;
+SELECT * FROM reader;
 
 -- 5. Deferred constraints are checked before the certificate is given.
 CREATE TABLE late (id int PRIMARY KEY, boss int REFERENCES late DEFERRABLE INITIALLY DEFERRED);
@@ -169,5 +206,5 @@ SELECT gdpr_export('3', 'rb_odd');
 SELECT gdpr_export('kanarialintu', 'rb_odd');
 SELECT gdpr_export('2', 'rb_odd')->'data' AS data;
 
-SELECT gdpr.undeclare_subject(k::name) FROM unnest('{rb_person,rb_card,rb_head,rb_keeper,rb_late,rb_odd}'::text[]) k;
+SELECT gdpr.undeclare_subject(k::name) FROM unnest('{rb_person,rb_card,rb_head,rb_keeper,rb_reader,rb_late,rb_odd}'::text[]) k;
 DROP SCHEMA rb CASCADE;
