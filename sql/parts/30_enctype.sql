@@ -296,6 +296,32 @@ CREATE CAST (@extschema@.enctext AS @extschema@.encsecret)
 COMMENT ON CAST (@extschema@.enctext AS @extschema@.encsecret) IS
 	'encrypts anew; needs the read privilege on the source';
 
+-- Arrays: without these PostgreSQL would turn one into text on assignment.
+CREATE CAST (@extschema@.enctext[] AS text) WITH INOUT;
+COMMENT ON CAST (@extschema@.enctext[] AS text) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.enctext[] AS character varying) WITH INOUT;
+COMMENT ON CAST (@extschema@.enctext[] AS character varying) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.enctext[] AS character) WITH INOUT;
+COMMENT ON CAST (@extschema@.enctext[] AS character) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.enctext[] AS name) WITH INOUT;
+COMMENT ON CAST (@extschema@.enctext[] AS name) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.encsecret[] AS text) WITH INOUT;
+COMMENT ON CAST (@extschema@.encsecret[] AS text) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.encsecret[] AS character varying) WITH INOUT;
+COMMENT ON CAST (@extschema@.encsecret[] AS character varying) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.encsecret[] AS character) WITH INOUT;
+COMMENT ON CAST (@extschema@.encsecret[] AS character) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.encsecret[] AS name) WITH INOUT;
+COMMENT ON CAST (@extschema@.encsecret[] AS name) IS
+	'the array as its output shows it to the current user; only when asked for';
+
 -- Concatenation decrypts under the rule of the casts.
 
 CREATE FUNCTION gdpr.enctext_cat_text(@extschema@.enctext, text) RETURNS text

@@ -206,6 +206,8 @@ INSERT INTO log (d) SELECT born FROM patient;
 INSERT INTO log (e) SELECT born FROM patient;
 INSERT INTO log (f) SELECT born FROM patient;
 INSERT INTO log (b) SELECT note FROM patient;
+INSERT INTO log (a) SELECT ARRAY[born] FROM patient;
+INSERT INTO log (b) SELECT ARRAY[note] FROM patient;
 UPDATE log SET b = born FROM patient;
 SELECT length(born) FROM patient;
 SELECT upper(born) FROM patient;
