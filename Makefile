@@ -56,6 +56,7 @@ OBJS = \
 	src/enctype/probe.o \
 	src/enctype/probe_array.o \
 	src/enctype/recent.o \
+	src/enctype/refuse.o \
 	src/enctype/rewrite.o \
 	src/enctype/seal.o \
 	src/enctype/stats.o \

@@ -13,7 +13,7 @@
  *
  * The stored-to-stored operator compares tags without a key and never raises,
  * so values under different tag keys would silently never be equal.  What
- * would come to that is refused here.
+ * would come to that is refused (refuse.c).
  */
 #include "base/compat.h"
 
@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
+#include "enctype/refuse.h"
 #include "enctype/rewrite.h"
 #include "enctype/seal.h"
 #include "enctype/typetree.h"
@@ -30,7 +31,6 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
-#include "parser/parsetree.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -196,28 +196,6 @@ gdpr_rewrite_same_domain(int32 left, int32 right)
 		strcmp(NameStr(a->tag_domain), NameStr(b->tag_domain)) == 0;
 }
 
-/* The type of an array's elements below domains; InvalidOid for no array. */
-static Oid
-element_base(Oid typid)
-{
-	Oid			element = get_base_element_type(typid);
-
-	return OidIsValid(element) ? getBaseType(element) : InvalidOid;
-}
-
-/* Is it a value of a type with tags, or an array or domain of one? */
-static bool
-is_tagged(Node *expr)
-{
-	Oid			typid = exprType(expr);
-
-	if (typid < FirstNormalObjectId)
-		return false;
-	typid = getBaseType(typid);
-	return gdpr_enctype_has_equality(typid) ||
-		gdpr_enctype_has_equality(element_base(typid));
-}
-
 static bool
 has_rows_walker(Node *node, void *unused)
 {
@@ -235,33 +213,6 @@ static bool
 has_rows(Node *expr)
 {
 	return has_rows_walker(expr, NULL);
-}
-
-static void
-refuse_unknown(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s over encrypted values whose context is not known", what),
-			 errhint("Name the context: value::enctext('context').")));
-}
-
-static void
-refuse_mixed(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("encrypted values of different contexts cannot be compared"),
-			 errhint("Create the contexts in one tag domain, or move one side: value::enctext('context').")));
-}
-
-static void
-refuse_order(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("encrypted values have no order"),
-			 errhint("Sort by the plaintext, as a role that may read it: ORDER BY value::text.")));
 }
 
 static Node *
@@ -360,7 +311,7 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 	if (left >= 0 && right >= 0)
 	{
 		if (!gdpr_rewrite_same_domain(left, right))
-			refuse_mixed();
+			gdpr_refuse_mixed();
 		changed = probe_cast(&sides->left);
 		return probe_cast(&sides->right) || changed;
 	}
@@ -370,7 +321,7 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 	else if (right >= 0)
 		sides->left = wrap_side(sides->left, right, false, kind == KIND_RIGHT);
 	else if (has_rows(sides->left) && has_rows(sides->right))
-		refuse_unknown("comparison");
+		gdpr_refuse_unknown("comparison");
 	else
 		return false;
 	return true;
@@ -402,14 +353,14 @@ rewrite_array_comparison(OpExpr *op)
 	if (left_context >= 0 && right_context >= 0)
 	{
 		if (!gdpr_rewrite_same_domain(left_context, right_context))
-			refuse_mixed();
+			gdpr_refuse_mixed();
 	}
 	else if (left_context >= 0)
 		lsecond(op->args) = wrap_side(right, left_context, true, false);
 	else if (right_context >= 0)
 		linitial(op->args) = wrap_side(left, right_context, true, false);
 	else if (has_rows(left) && has_rows(right))
-		refuse_unknown("comparison");
+		gdpr_refuse_unknown("comparison");
 }
 
 /* An OpExpr or one of its look-alikes. */
@@ -471,125 +422,6 @@ rewrite_array_operator(ScalarArrayOpExpr *op)
 	op->args = list_make2(sides.left, sides.right);
 }
 
-/* Would sorting by it sort by tags?  Rows are sorted by their columns. */
-static bool
-sorts_by_tag(Node *expr)
-{
-	ListCell   *cell;
-
-	if (!IsA(expr, RowExpr))
-		return gdpr_typetree_look(exprType(expr), -1).encrypted;
-	foreach(cell, ((RowExpr *) expr)->args)
-	{
-		if (sorts_by_tag(lfirst(cell)))
-			return true;
-	}
-	return false;
-}
-
-/* Sorting that the user asked for has no meaning on ciphertext. */
-static void
-check_order(List *clauses, List *targets)
-{
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
-
-		if (sorts_by_tag((Node *) get_sortgroupclause_tle(clause, targets)->expr))
-			refuse_order();
-	}
-}
-
-/* Can its tags be of more than one key? */
-static bool
-mixes_tags(Node *expr)
-{
-	ListCell   *cell;
-
-	if (IsA(expr, RowExpr))
-	{
-		foreach(cell, ((RowExpr *) expr)->args)
-		{
-			if (mixes_tags(lfirst(cell)))
-				return true;
-		}
-		return false;
-	}
-	if (is_tagged(expr))
-		return gdpr_rewrite_context(expr) < 0;
-	return gdpr_typetree_look(exprType(expr), exprTypmod(expr)).without_context;
-}
-
-/* Values that are to be told apart by their tags must be of one known context. */
-static void
-check_grouping(List *clauses, List *targets, const char *what)
-{
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
-
-		if (mixes_tags((Node *) get_sortgroupclause_tle(clause, targets)->expr))
-			refuse_unknown(what);
-	}
-}
-
-static void
-check_windows(Query *query)
-{
-	ListCell   *cell;
-
-	foreach(cell, query->windowClause)
-	{
-		WindowClause *window = lfirst_node(WindowClause, cell);
-
-		check_order(window->orderClause, query->targetList);
-		check_grouping(window->partitionClause, query->targetList, "PARTITION BY");
-	}
-}
-
-/* UNION, INTERSECT and EXCEPT compare rows; their ALL forms mostly do not. */
-static void
-check_set_operation(SetOperationStmt *setop)
-{
-	ListCell   *type;
-	ListCell   *typmod;
-
-	if (setop->groupClauses == NIL)
-		return;
-	forboth(type, setop->colTypes, typmod, setop->colTypmods)
-	{
-		Oid			typid = lfirst_oid(type);
-		int32		context = lfirst_int(typmod);
-
-		if (typid < FirstNormalObjectId || context >= 0)
-			continue;
-		typid = getBaseTypeAndTypmod(typid, &context);
-		if (context < 0 && (gdpr_enctype_has_equality(typid) ||
-							gdpr_enctype_has_equality(element_base(typid))))
-			refuse_unknown("set operation");
-	}
-}
-
-static void
-check_aggregate(Aggref *aggregate)
-{
-	check_order(aggregate->aggorder, aggregate->args);
-	check_grouping(aggregate->aggdistinct, aggregate->args, "DISTINCT");
-}
-
-static void
-check_clauses(Query *query)
-{
-	check_order(query->sortClause, query->targetList);
-	check_grouping(query->groupClause, query->targetList, "GROUP BY");
-	check_grouping(query->distinctClause, query->targetList, "DISTINCT");
-	check_windows(query);
-}
-
 static bool
 query_walker(Node *node, void *unused)
 {
@@ -598,7 +430,7 @@ query_walker(Node *node, void *unused)
 	switch (nodeTag(node))
 	{
 		case T_Query:
-			check_clauses((Query *) node);
+			gdpr_refuse_clauses((Query *) node);
 			return query_tree_walker((Query *) node, query_walker, unused,
 									 QTW_IGNORE_JOINALIASES);
 		case T_OpExpr:
@@ -610,10 +442,10 @@ query_walker(Node *node, void *unused)
 			rewrite_array_operator((ScalarArrayOpExpr *) node);
 			break;
 		case T_Aggref:
-			check_aggregate((Aggref *) node);
+			gdpr_refuse_aggregate((Aggref *) node);
 			break;
 		case T_SetOperationStmt:
-			check_set_operation((SetOperationStmt *) node);
+			gdpr_refuse_set_operation((SetOperationStmt *) node);
 			break;
 		default:
 			break;
@@ -638,7 +470,7 @@ gdpr_rewrite_level(PlannerInfo *root, Oid relid)
 {
 	if (!gdpr_typetree_relation(relid) || get_operators() == NULL)
 		return;
-	check_clauses(root->parse);
+	gdpr_refuse_clauses(root->parse);
 	(void) query_tree_walker(root->parse, query_walker, NULL,
 							 QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
 }
