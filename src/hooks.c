@@ -25,11 +25,11 @@
 /* Who keeps something in shared memory; filled in this order. */
 typedef struct SharedPart
 {
-	Size		(*size) (void);
-	void		(*startup) (void);
+	Size (*size)(void);
+	void (*startup)(void);
 } SharedPart;
 
-typedef void (*HookFunction) (void);
+typedef void (*HookFunction)(void);
 
 /* A hook variable of the server, our function for it, and who was there. */
 typedef struct Hook
@@ -37,7 +37,7 @@ typedef struct Hook
 	HookFunction *variable;
 	HookFunction ours;
 	HookFunction *previous;
-	bool		only_preloaded; /* useless once the server runs */
+	bool only_preloaded; /* useless once the server runs */
 } Hook;
 
 static const SharedPart shared_parts[] = {
@@ -77,12 +77,14 @@ static PlannedStmt *
 plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
 	gdpr_rewrite_query(query);
-	return (previous_planner ? previous_planner : standard_planner)
-		(query, text, options, parameters);
+	return (previous_planner ? previous_planner : standard_planner)(query, text,
+																	options,
+																	parameters);
 }
 
 static void
-relation_info(PlannerInfo *root, Oid relid, bool is_parent, RelOptInfo *relation)
+relation_info(PlannerInfo *root, Oid relid, bool is_parent,
+			  RelOptInfo *relation)
 {
 	if (previous_relation_info)
 		previous_relation_info(root, relid, is_parent, relation);
@@ -92,8 +94,8 @@ relation_info(PlannerInfo *root, Oid relid, bool is_parent, RelOptInfo *relation
 static void
 chain_run(GDPR_RUN_PARAMETERS)
 {
-	(previous_executor_run ? previous_executor_run : standard_ExecutorRun)
-		(GDPR_RUN_ARGUMENTS);
+	(previous_executor_run ? previous_executor_run
+						   : standard_ExecutorRun)(GDPR_RUN_ARGUMENTS);
 }
 
 static void
@@ -121,8 +123,8 @@ executor_run(GDPR_RUN_PARAMETERS)
 static void
 chain_finish(QueryDesc *query)
 {
-	(previous_executor_finish ? previous_executor_finish : standard_ExecutorFinish)
-		(query);
+	(previous_executor_finish ? previous_executor_finish
+							  : standard_ExecutorFinish)(query);
 }
 
 /* AFTER triggers run here. */
@@ -153,8 +155,8 @@ executor_finish(QueryDesc *query)
 static void
 executor_end(QueryDesc *query)
 {
-	(previous_executor_end ? previous_executor_end : standard_ExecutorEnd)
-		(query);
+	(previous_executor_end ? previous_executor_end
+						   : standard_ExecutorEnd)(query);
 	gdpr_leak_finish_end(query);
 }
 
@@ -164,9 +166,11 @@ chain_utility(PlannedStmt *statement, const char *text, bool read_only,
 			  QueryEnvironment *environment, DestReceiver *receiver,
 			  QueryCompletion *completion)
 {
-	(previous_process_utility ? previous_process_utility : standard_ProcessUtility)
-		(statement, text, read_only, context, parameters, environment,
-		 receiver, completion);
+	(previous_process_utility
+		 ? previous_process_utility
+		 : standard_ProcessUtility)(statement, text, read_only, context,
+									parameters, environment, receiver,
+									completion);
 }
 
 static void
@@ -201,7 +205,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only,
 }
 
 static void
-object_access(ObjectAccessType access, Oid class, Oid object, int column, void *arg)
+object_access(ObjectAccessType access, Oid class, Oid object, int column,
+			  void *arg)
 {
 	if (previous_object_access)
 		previous_object_access(access, class, object, column, arg);
@@ -216,8 +221,11 @@ emit_log(ErrorData *edata)
 		previous_emit_log(edata);
 }
 
-#define HOOK(variable, ours, previous, only_preloaded) \
-	{(HookFunction *) &variable, (HookFunction) ours, (HookFunction *) &previous, only_preloaded}
+#define HOOK(variable, ours, previous, only_preloaded)   \
+	{                                                    \
+		(HookFunction *) &variable, (HookFunction) ours, \
+			(HookFunction *) &previous, only_preloaded   \
+	}
 
 static const Hook hooks[] = {
 	HOOK(shmem_request_hook, shmem_request, previous_shmem_request, true),
@@ -238,7 +246,8 @@ gdpr_hooks_init(void)
 	for (int i = 0; i < lengthof(hooks); i++)
 	{
 		/* Shared memory can be asked for only while the server starts. */
-		if (hooks[i].only_preloaded && !process_shared_preload_libraries_in_progress)
+		if (hooks[i].only_preloaded &&
+			!process_shared_preload_libraries_in_progress)
 			continue;
 		*hooks[i].previous = *hooks[i].variable;
 		*hooks[i].variable = hooks[i].ours;

@@ -8,4 +8,4 @@
 /* Installs the hooks; called by _PG_init. */
 extern void gdpr_hooks_init(void);
 
-#endif							/* GDPR_HOOKS_H */
+#endif /* GDPR_HOOKS_H */

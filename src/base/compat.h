@@ -13,7 +13,7 @@
 #include "fmgr.h"
 
 #if PG_VERSION_NUM >= 160000
-#include "varatt.h"				/* was part of postgres.h */
+#include "varatt.h" /* was part of postgres.h */
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -31,7 +31,7 @@
 #endif
 
 /* Declares a C function that SQL calls; its definition follows. */
-#define GDPR_FUNCTION(name) \
+#define GDPR_FUNCTION(name)                          \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
@@ -41,7 +41,8 @@
 #endif
 
 #if PG_VERSION_NUM >= 180000
-#define GDPR_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "gdpr_ext", .version = GDPR_EXT_VERSION)
+#define GDPR_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "gdpr_ext", .version = GDPR_EXT_VERSION)
 #else
 #define GDPR_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
@@ -71,10 +72,11 @@
 /* 16 lets input functions report bad input without raising an error. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy_value, ...) \
-	do { \
-		(void) (context); \
-		ereport(ERROR, __VA_ARGS__); \
-		return dummy_value; \
+	do                                     \
+	{                                      \
+		(void) (context);                  \
+		ereport(ERROR, __VA_ARGS__);       \
+		return dummy_value;                \
 	} while (0)
 #endif
 
@@ -96,11 +98,13 @@
 
 /* ExecutorRun_hook's parameters; needs executor/executor.h. */
 #if PG_VERSION_NUM >= 180000
-#define GDPR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define GDPR_RUN_PARAMETERS \
+	QueryDesc *query, ScanDirection direction, uint64 count
 #define GDPR_RUN_ARGUMENTS query, direction, count
 #else
-#define GDPR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define GDPR_RUN_PARAMETERS \
+	QueryDesc *query, ScanDirection direction, uint64 count, bool once
 #define GDPR_RUN_ARGUMENTS query, direction, count, once
 #endif
 
-#endif							/* GDPR_COMPAT_H */
+#endif /* GDPR_COMPAT_H */

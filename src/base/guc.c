@@ -11,13 +11,14 @@
 #include "base/guc.h"
 #include "utils/guc.h"
 
-bool		gdpr_guc_allow_drop = false;
-char	   *gdpr_guc_fiscal_year_end = NULL;
-int			gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
-char	   *gdpr_guc_root_key_command = NULL;
-char	   *gdpr_guc_root_key_file = NULL;
+bool gdpr_guc_allow_drop = false;
+char *gdpr_guc_fiscal_year_end = NULL;
+int gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
+char *gdpr_guc_root_key_command = NULL;
+char *gdpr_guc_root_key_file = NULL;
 
-static bool check_fiscal_year_end(char **newval, void **extra, GucSource source);
+static bool check_fiscal_year_end(char **newval, void **extra,
+								  GucSource source);
 
 typedef enum SettingType
 {
@@ -30,12 +31,12 @@ typedef struct Setting
 {
 	const char *name;
 	SettingType type;
-	GucContext	context;
-	int			flags;
-	void	   *variable;
-	const char *boot_string;	/* SETTING_STRING */
-	int			boot_number;	/* SETTING_BOOL, SETTING_ENUM */
-	const struct config_enum_entry *options;	/* SETTING_ENUM */
+	GucContext context;
+	int flags;
+	void *variable;
+	const char *boot_string;				 /* SETTING_STRING */
+	int boot_number;						 /* SETTING_BOOL, SETTING_ENUM */
+	const struct config_enum_entry *options; /* SETTING_ENUM */
 	GucStringCheckHook check_string;
 	const char *short_desc;
 	const char *long_desc;
@@ -44,8 +45,7 @@ typedef struct Setting
 static const struct config_enum_entry output_options[] = {
 	{"plaintext", GDPR_OUTPUT_PLAINTEXT, false},
 	{"ciphertext", GDPR_OUTPUT_CIPHERTEXT, false},
-	{NULL, 0, false}
-};
+	{NULL, 0, false}};
 
 /* Alphabetical; test/lint/settings.sh compares with docs/settings.md. */
 static const Setting settings[] = {
@@ -55,8 +55,10 @@ static const Setting settings[] = {
 		.context = PGC_SUSET,
 		.variable = &gdpr_guc_allow_drop,
 		.boot_number = false,
-		.short_desc = "Lets DROP EXTENSION gdpr_ext destroy the ledger and the declarations.",
-		.long_desc = "Encrypted columns are never dropped by it: decrypt them first.",
+		.short_desc =
+			"Lets DROP EXTENSION gdpr_ext destroy the ledger and the declarations.",
+		.long_desc =
+			"Encrypted columns are never dropped by it: decrypt them first.",
 	},
 	{
 		.name = "gdpr.fiscal_year_end",
@@ -65,8 +67,10 @@ static const Setting settings[] = {
 		.variable = &gdpr_guc_fiscal_year_end,
 		.boot_string = "12-31",
 		.check_string = check_fiscal_year_end,
-		.short_desc = "The last day of the controller's financial year, as MM-DD.",
-		.long_desc = "Counts for links that are kept from the end of the financial year.",
+		.short_desc =
+			"The last day of the controller's financial year, as MM-DD.",
+		.long_desc =
+			"Counts for links that are kept from the end of the financial year.",
 	},
 	{
 		.name = "gdpr.output",
@@ -75,8 +79,10 @@ static const Setting settings[] = {
 		.variable = &gdpr_guc_output,
 		.boot_number = GDPR_OUTPUT_PLAINTEXT,
 		.options = output_options,
-		.short_desc = "What a role that may read an encrypted column sees in results.",
-		.long_desc = "Roles without the read privilege see ciphertext in any case.",
+		.short_desc =
+			"What a role that may read an encrypted column sees in results.",
+		.long_desc =
+			"Roles without the read privilege see ciphertext in any case.",
 	},
 	{
 		.name = "gdpr.root_key_command",
@@ -85,7 +91,8 @@ static const Setting settings[] = {
 		.flags = GUC_SUPERUSER_ONLY,
 		.variable = &gdpr_guc_root_key_command,
 		.boot_string = "",
-		.short_desc = "Shell command whose output is the root keys; read when the server starts.",
+		.short_desc =
+			"Shell command whose output is the root keys; read when the server starts.",
 		.long_desc = "Give this or gdpr.root_key_file, not both.",
 	},
 	{
@@ -95,8 +102,10 @@ static const Setting settings[] = {
 		.flags = GUC_SUPERUSER_ONLY,
 		.variable = &gdpr_guc_root_key_file,
 		.boot_string = "",
-		.short_desc = "File that holds the root keys; read when the server starts.",
-		.long_desc = "Lines of \"<id> <64 hex digits>\", the first is primary; outside the data directory, readable by the server's user alone.",
+		.short_desc =
+			"File that holds the root keys; read when the server starts.",
+		.long_desc =
+			"Lines of \"<id> <64 hex digits>\", the first is primary; outside the data directory, readable by the server's user alone.",
 	},
 };
 
@@ -106,11 +115,11 @@ check_fiscal_year_end(char **newval, void **extra, GucSource source)
 {
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	const char *s = *newval;
-	int			month;
-	int			day;
+	int month;
+	int day;
 
-	if (strlen(s) != 5 || s[2] != '-' ||
-		strspn(s, "0123456789") != 2 || strspn(s + 3, "0123456789") != 2)
+	if (strlen(s) != 5 || s[2] != '-' || strspn(s, "0123456789") != 2 ||
+		strspn(s + 3, "0123456789") != 2)
 	{
 		GUC_check_errdetail("The value must have the form MM-DD.");
 		return false;
@@ -138,14 +147,14 @@ define_setting(const Setting *s)
 		case SETTING_ENUM:
 			DefineCustomEnumVariable(s->name, s->short_desc, s->long_desc,
 									 (int *) s->variable, s->boot_number,
-									 s->options, s->context, s->flags,
-									 NULL, NULL, NULL);
+									 s->options, s->context, s->flags, NULL,
+									 NULL, NULL);
 			break;
 		case SETTING_STRING:
 			DefineCustomStringVariable(s->name, s->short_desc, s->long_desc,
 									   (char **) s->variable, s->boot_string,
-									   s->context, s->flags,
-									   s->check_string, NULL, NULL);
+									   s->context, s->flags, s->check_string,
+									   NULL, NULL);
 			break;
 	}
 }

@@ -13,10 +13,10 @@ typedef enum GdprOutput
 
 extern bool gdpr_guc_allow_drop;
 extern char *gdpr_guc_fiscal_year_end;
-extern int	gdpr_guc_output;
+extern int gdpr_guc_output;
 extern char *gdpr_guc_root_key_command;
 extern char *gdpr_guc_root_key_file;
 
 extern void gdpr_guc_init(void);
 
-#endif							/* GDPR_GUC_H */
+#endif /* GDPR_GUC_H */

@@ -17,8 +17,8 @@
 char *
 gdpr_ident_relation(Oid relid)
 {
-	char	   *name = get_rel_name(relid);
-	char	   *schema = get_namespace_name_or_temp(get_rel_namespace(relid));
+	char *name = get_rel_name(relid);
+	char *schema = get_namespace_name_or_temp(get_rel_namespace(relid));
 
 	if (name == NULL || schema == NULL)
 		ereport(ERROR,
@@ -30,7 +30,7 @@ gdpr_ident_relation(Oid relid)
 char *
 gdpr_ident_column(Oid relid, AttrNumber attnum)
 {
-	char	   *name = get_attname(relid, attnum, true);
+	char *name = get_attname(relid, attnum, true);
 
 	if (name == NULL)
 		ereport(ERROR,
@@ -43,9 +43,9 @@ gdpr_ident_column(Oid relid, AttrNumber attnum)
 char *
 gdpr_ident_operator(Oid operator)
 {
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
 	Form_pg_operator form;
-	char	   *result;
+	char *result;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator %u", operator);
@@ -62,5 +62,5 @@ gdpr_ident_type(Oid typid, int32 typmod)
 {
 	return format_type_extended(typid, typmod,
 								FORMAT_TYPE_TYPEMOD_GIVEN |
-								FORMAT_TYPE_FORCE_QUALIFY);
+									FORMAT_TYPE_FORCE_QUALIFY);
 }

@@ -19,4 +19,4 @@ extern char *gdpr_ident_operator(Oid operator);
 /* Qualified type name with typmod, as format_type prints it to pg_dump. */
 extern char *gdpr_ident_type(Oid typid, int32 typmod);
 
-#endif							/* GDPR_IDENT_H */
+#endif /* GDPR_IDENT_H */

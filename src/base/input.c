@@ -17,10 +17,10 @@
 static bool
 is_about_the_value(int sqlerrcode)
 {
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+	int category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
 	return category == ERRCODE_DATA_EXCEPTION ||
-		category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+		   category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
 }
 
 bool
@@ -28,10 +28,10 @@ gdpr_input_try(Oid typid, int32 typmod, const char *text, Datum *value)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	char	   *copy = pstrdup(text);
+	char *copy = pstrdup(text);
 	volatile bool fits = true;
-	Oid			input;
-	Oid			param;
+	Oid input;
+	Oid param;
 
 	getTypeInputInfo(typid, &input, &param);
 	BeginInternalSubTransaction(NULL);
@@ -45,7 +45,7 @@ gdpr_input_try(Oid typid, int32 typmod, const char *text, Datum *value)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();

@@ -9,6 +9,7 @@
  * False when the text is no value of the type (classes 22 and 23); the error,
  * which would repeat the text, is dropped.  Other errors are raised.
  */
-extern bool gdpr_input_try(Oid typid, int32 typmod, const char *text, Datum *value);
+extern bool gdpr_input_try(Oid typid, int32 typmod, const char *text,
+						   Datum *value);
 
-#endif							/* GDPR_INPUT_H */
+#endif /* GDPR_INPUT_H */

@@ -32,7 +32,8 @@ find_option(const JsonbValue *key, const GdprOption *known, int nknown)
 	for (int i = 0; i < nknown; i++)
 	{
 		if (strlen(known[i].name) == (size_t) key->val.string.len &&
-			memcmp(known[i].name, key->val.string.val, key->val.string.len) == 0)
+			memcmp(known[i].name, key->val.string.val, key->val.string.len) ==
+				0)
 			return &known[i];
 	}
 	refuse_key(known, nknown);
@@ -60,7 +61,7 @@ gdpr_options_parse(Jsonb *options, const GdprOption *known, int nknown)
 {
 	JsonbIterator *it = JsonbIteratorInit(&options->root);
 	JsonbIteratorToken token;
-	JsonbValue	value;
+	JsonbValue value;
 	const GdprOption *option = NULL;
 
 	if (!JB_ROOT_IS_OBJECT(options))

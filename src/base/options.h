@@ -10,8 +10,8 @@
 typedef struct GdprOption
 {
 	const char *name;
-	char	  **text;			/* takes a json string, or else ... */
-	bool	   *flag;			/* ... a json boolean */
+	char **text; /* takes a json string, or else ... */
+	bool *flag;	 /* ... a json boolean */
 } GdprOption;
 
 /*
@@ -19,6 +19,7 @@ typedef struct GdprOption
  * 22023 for a key that is not among them, listing those that are, and for a
  * value of another type.  No message repeats what the user wrote.
  */
-extern void gdpr_options_parse(Jsonb *options, const GdprOption *known, int nknown);
+extern void gdpr_options_parse(Jsonb *options, const GdprOption *known,
+							   int nknown);
 
-#endif							/* GDPR_OPTIONS_H */
+#endif /* GDPR_OPTIONS_H */

@@ -31,8 +31,8 @@ class_is_plain(int sqlerrcode)
 			return true;
 		default:
 			return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
-				sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-				sqlerrcode == ERRCODE_UNDEFINED_COLUMN;
+				   sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+				   sqlerrcode == ERRCODE_UNDEFINED_COLUMN;
 	}
 }
 

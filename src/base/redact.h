@@ -16,4 +16,4 @@
 pg_noreturn extern void gdpr_redact_rethrow(ErrorData *error,
 											const char *relation);
 
-#endif							/* GDPR_REDACT_H */
+#endif /* GDPR_REDACT_H */

@@ -25,9 +25,9 @@ gdpr_sql_schema(void)
 static Oid
 schema_owner(void)
 {
-	Oid			schema = gdpr_sql_schema();
-	HeapTuple	tuple = NULL;
-	Oid			owner;
+	Oid schema = gdpr_sql_schema();
+	HeapTuple tuple = NULL;
+	Oid owner;
 
 	if (OidIsValid(schema))
 		tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
@@ -70,11 +70,12 @@ end_scope(GdprSqlScope *scope)
 void
 gdpr_sql_begin_own(GdprSqlScope *scope)
 {
-	Oid			owner = schema_owner();
+	Oid owner = schema_owner();
 
 	begin_scope(scope);
 	set_local("search_path", "pg_catalog, pg_temp");
-	SetUserIdAndSecContext(owner, scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(owner,
+						   scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
 void
@@ -99,8 +100,8 @@ uint64
 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes, Datum *values,
 			 const char *nulls, bool read_only, int expected)
 {
-	int			rc = SPI_execute_with_args(sql, nargs, argtypes, values,
-										   nulls, read_only, 0);
+	int rc = SPI_execute_with_args(sql, nargs, argtypes, values, nulls,
+								   read_only, 0);
 
 	if (rc != expected)
 		elog(ERROR, "SPI returned %d where %d was expected", rc, expected);

@@ -14,9 +14,9 @@
  */
 typedef struct GdprSqlScope
 {
-	Oid			userid;
-	int			sec_context;
-	int			nestlevel;
+	Oid userid;
+	int sec_context;
+	int nestlevel;
 } GdprSqlScope;
 
 /* Opens the scope and connects SPI; 55000 when the extension is not there. */
@@ -34,10 +34,10 @@ extern void gdpr_sql_end_caller(GdprSqlScope *scope);
 
 /* Runs one statement; checks SPI's result code.  Returns rows processed. */
 extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
-						   Datum *values, const char *nulls,
-						   bool read_only, int expected);
+						   Datum *values, const char *nulls, bool read_only,
+						   int expected);
 
 /* OID of schema gdpr, InvalidOid when the extension is not created here. */
-extern Oid	gdpr_sql_schema(void);
+extern Oid gdpr_sql_schema(void);
 
-#endif							/* GDPR_SQL_H */
+#endif /* GDPR_SQL_H */

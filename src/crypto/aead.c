@@ -41,7 +41,7 @@ require_cipher(void)
 GdprAead *
 gdpr_aead_create(const uint8 *key)
 {
-	GdprAead   *aead;
+	GdprAead *aead;
 
 	require_cipher();
 	aead = OPENSSL_zalloc(sizeof(GdprAead));
@@ -81,18 +81,16 @@ set_tag_param(OSSL_PARAM *params, uint8 *tag)
 }
 
 void
-gdpr_aead_seal(GdprAead *aead, const uint8 *nonce,
-			   const uint8 *aad, size_t aad_length,
-			   const uint8 *in, size_t length, uint8 *out)
+gdpr_aead_seal(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
+			   size_t aad_length, const uint8 *in, size_t length, uint8 *out)
 {
 	EVP_CIPHER_CTX *ctx = aead->seal;
-	OSSL_PARAM	tag[] = {
+	OSSL_PARAM tag[] = {
 		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
 										  out + length, GDPR_GCM_TAG_LEN),
-		OSSL_PARAM_construct_end()
-	};
-	int			done = 0;
-	bool		ok;
+		OSSL_PARAM_construct_end()};
+	int done = 0;
+	bool ok;
 
 	ok = EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, nonce) == 1;
 	if (ok && aad_length > 0)
@@ -101,22 +99,21 @@ gdpr_aead_seal(GdprAead *aead, const uint8 *nonce,
 		ok = EVP_EncryptUpdate(ctx, out, &done, in, (int) length) == 1;
 	if (ok)
 		ok = EVP_EncryptFinal_ex(ctx, out + length, &done) == 1 &&
-			EVP_CIPHER_CTX_get_params(ctx, tag) == 1;	/* cheaper than _ctrl */
+			 EVP_CIPHER_CTX_get_params(ctx, tag) == 1; /* cheaper than _ctrl */
 	if (!ok)
 		elog(ERROR, "AES-256-GCM encryption failed");
 }
 
 bool
-gdpr_aead_open(GdprAead *aead, const uint8 *nonce,
-			   const uint8 *aad, size_t aad_length,
-			   const uint8 *in, size_t length, uint8 *out)
+gdpr_aead_open(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
+			   size_t aad_length, const uint8 *in, size_t length, uint8 *out)
 {
 	EVP_CIPHER_CTX *ctx = aead->open;
-	uint8		tag[GDPR_GCM_TAG_LEN];
-	uint8		rest[EVP_MAX_BLOCK_LENGTH];
-	OSSL_PARAM	params[2];
-	int			done = 0;
-	bool		ok;
+	uint8 tag[GDPR_GCM_TAG_LEN];
+	uint8 rest[EVP_MAX_BLOCK_LENGTH];
+	OSSL_PARAM params[2];
+	int done = 0;
+	bool ok;
 
 	memcpy(tag, in + length, GDPR_GCM_TAG_LEN);
 	set_tag_param(params, tag);

@@ -5,8 +5,8 @@
 #ifndef GDPR_AEAD_H
 #define GDPR_AEAD_H
 
-#define GDPR_KEY_LEN 32
-#define GDPR_NONCE_LEN 12
+#define GDPR_KEY_LEN	 32
+#define GDPR_NONCE_LEN	 12
 #define GDPR_GCM_TAG_LEN 16
 
 /* A key ready for use: the key schedule is computed once. */
@@ -22,16 +22,16 @@ extern void gdpr_aead_free(GdprAead *aead);
  * Encrypts length bytes; out receives length + GDPR_GCM_TAG_LEN bytes
  * (ciphertext, then tag).  NIST SP 800-38D.
  */
-extern void gdpr_aead_seal(GdprAead *aead, const uint8 *nonce,
-						   const uint8 *aad, size_t aad_length,
-						   const uint8 *in, size_t length, uint8 *out);
+extern void gdpr_aead_seal(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
+						   size_t aad_length, const uint8 *in, size_t length,
+						   uint8 *out);
 
 /*
  * Decrypts length bytes of ciphertext followed by its tag; out receives
  * length bytes.  Returns false, with out cleansed, when the tag does not match.
  */
-extern bool gdpr_aead_open(GdprAead *aead, const uint8 *nonce,
-						   const uint8 *aad, size_t aad_length,
-						   const uint8 *in, size_t length, uint8 *out);
+extern bool gdpr_aead_open(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
+						   size_t aad_length, const uint8 *in, size_t length,
+						   uint8 *out);
 
-#endif							/* GDPR_AEAD_H */
+#endif /* GDPR_AEAD_H */

@@ -68,8 +68,8 @@ static char *
 parse_options(Jsonb *options)
 {
 	JsonbIterator *it = JsonbIteratorInit(&options->root);
-	JsonbValue	v;
-	char	   *domain = NULL;
+	JsonbValue v;
+	char *domain = NULL;
 
 	if (!JB_ROOT_IS_OBJECT(options))
 		bad_option("not an object");
@@ -100,8 +100,8 @@ parse_options(Jsonb *options)
 static Datum
 make_wrapped_key(const char *kind, const char *name, uint16 version)
 {
-	bytea	   *wrapped = palloc(VARHDRSZ + GDPR_WRAPPED_LEN);
-	uint8		key[GDPR_KEY_LEN];
+	bytea *wrapped = palloc(VARHDRSZ + GDPR_WRAPPED_LEN);
+	uint8 key[GDPR_KEY_LEN];
 
 	SET_VARSIZE(wrapped, VARHDRSZ + GDPR_WRAPPED_LEN);
 	gdpr_random_key(key, sizeof(key));
@@ -120,8 +120,8 @@ make_wrapped_key(const char *kind, const char *name, uint16 version)
 static void
 insert_key(const char *sql, const char *kind, const char *name)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID};
-	Datum		values[3];
+	Oid types[] = {TEXTOID, TEXTOID, BYTEAOID};
+	Datum values[3];
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = CStringGetTextDatum(gdpr_root_id(0));
@@ -132,8 +132,8 @@ insert_key(const char *sql, const char *kind, const char *name)
 static void
 insert_context(const char *name, const char *domain, bool new_domain)
 {
-	Oid			types[] = {TEXTOID, INT4OID, TEXTOID};
-	Datum		values[3];
+	Oid types[] = {TEXTOID, INT4OID, TEXTOID};
+	Datum values[3];
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int32GetDatum((int32) gdpr_keyring_hash(name));
@@ -141,27 +141,30 @@ insert_context(const char *name, const char *domain, bool new_domain)
 	(void) gdpr_sql_run("INSERT INTO gdpr.context (name, hash, tag_domain)"
 						" VALUES ($1::name, $2, $3::name)",
 						3, types, values, NULL, false, SPI_OK_INSERT);
-	insert_key("INSERT INTO gdpr.context_key (context, version, status, root_id, wrapped)"
-			   " VALUES ($1::name, 1, 'primary', $2, $3)",
-			   GDPR_KIND_CONTEXT, name);
+	insert_key(
+		"INSERT INTO gdpr.context_key (context, version, status, root_id, wrapped)"
+		" VALUES ($1::name, 1, 'primary', $2, $3)",
+		GDPR_KIND_CONTEXT, name);
 	if (new_domain)
-		insert_key("INSERT INTO gdpr.tag_key (tag_domain, generation, status, root_id, wrapped)"
-				   " VALUES ($1::name, 1, 'primary', $2, $3)",
-				   GDPR_KIND_TAG, domain);
+		insert_key(
+			"INSERT INTO gdpr.tag_key (tag_domain, generation, status, root_id, wrapped)"
+			" VALUES ($1::name, 1, 'primary', $2, $3)",
+			GDPR_KIND_TAG, domain);
 }
 
 static void
 insert_grant(const char *context, const char *role, const char *privilege)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[3];
+	Oid types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum values[3];
 
 	values[0] = CStringGetTextDatum(context);
 	values[1] = CStringGetTextDatum(role);
 	values[2] = CStringGetTextDatum(privilege);
-	(void) gdpr_sql_run("INSERT INTO gdpr.context_grant (context, role, privilege)"
-						" VALUES ($1::name, $2::name, $3) ON CONFLICT DO NOTHING",
-						3, types, values, NULL, false, SPI_OK_INSERT);
+	(void)
+		gdpr_sql_run("INSERT INTO gdpr.context_grant (context, role, privilege)"
+					 " VALUES ($1::name, $2::name, $3) ON CONFLICT DO NOTHING",
+					 3, types, values, NULL, false, SPI_OK_INSERT);
 }
 
 /* One context is made at a time; what another made before is seen then. */
@@ -208,7 +211,8 @@ refuse_duplicate(const char *name, const char *domain)
 const GdprContext *
 gdpr_keyring_reserved(void)
 {
-	const GdprContext *context = gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED);
+	const GdprContext *context = gdpr_keyring_context_by_name(
+		GDPR_CONTEXT_RESERVED);
 	GdprSqlScope scope;
 
 	if (context != NULL)
@@ -246,9 +250,9 @@ refuse_null(FunctionCallInfo fcinfo, int first, int last)
 static char **
 role_names(ArrayType *array, int *count)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	char	  **names;
+	Datum *elements;
+	bool *nulls;
+	char **names;
 
 	deconstruct_array(array, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
 					  &elements, &nulls, count);
@@ -269,10 +273,10 @@ GDPR_FUNCTION(gdpr_context_create);
 Datum
 gdpr_context_create(PG_FUNCTION_ARGS)
 {
-	char	   *name;
-	char	   *domain;
-	char	  **readers;
-	int			count;
+	char *name;
+	char *domain;
+	char **readers;
+	int count;
 	GdprSqlScope scope;
 
 	refuse_null(fcinfo, 0, 2);
@@ -309,9 +313,9 @@ GDPR_FUNCTION(gdpr_context_grant);
 Datum
 gdpr_context_grant(PG_FUNCTION_ARGS)
 {
-	char	   *name;
-	char	   *role;
-	char	   *privilege;
+	char *name;
+	char *role;
+	char *privilege;
 	GdprSqlScope scope;
 
 	refuse_null(fcinfo, 0, 2);
@@ -331,10 +335,10 @@ GDPR_FUNCTION(gdpr_context_revoke);
 Datum
 gdpr_context_revoke(PG_FUNCTION_ARGS)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[3];
-	char		nulls[] = "   ";
-	char	   *name;
+	Oid types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum values[3];
+	char nulls[] = "   ";
+	char *name;
 	GdprSqlScope scope;
 
 	refuse_null(fcinfo, 0, 1);

@@ -30,7 +30,7 @@ GDPR_FUNCTION(gdpr_context_trigger_changed);
 Datum
 gdpr_context_trigger_changed(PG_FUNCTION_ARGS)
 {
-	Oid			relid;
+	Oid relid;
 
 	require_trigger(fcinfo);
 	relid = get_relname_relid(GDPR_TABLE_CONTEXT, gdpr_sql_schema());
@@ -45,7 +45,7 @@ adopt_sequence(const char *name)
 {
 	ObjectAddress sequence;
 	ObjectAddress extension;
-	Oid			relid = get_relname_relid(name, gdpr_sql_schema());
+	Oid relid = get_relname_relid(name, gdpr_sql_schema());
 
 	ObjectAddressSet(sequence, RelationRelationId, relid);
 	ObjectAddressSet(extension, ExtensionRelationId,
@@ -57,15 +57,16 @@ adopt_sequence(const char *name)
 static void
 make_sequence(const char *context, uint16 version)
 {
-	char		name[NAMEDATALEN];
+	char name[NAMEDATALEN];
 
 	snprintf(name, sizeof(name), GDPR_NONCE_SEQUENCE,
 			 gdpr_keyring_hash(context), version);
 	if (!OidIsValid(get_relname_relid(name, gdpr_sql_schema())))
-		(void) gdpr_sql_run(psprintf("CREATE SEQUENCE gdpr.%s AS bigint INCREMENT 256"
-									 " MINVALUE 0 MAXVALUE 4294967040 START 0",
-									 quote_identifier(name)),
-							0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+		(void) gdpr_sql_run(
+			psprintf("CREATE SEQUENCE gdpr.%s AS bigint INCREMENT 256"
+					 " MINVALUE 0 MAXVALUE 4294967040 START 0",
+					 quote_identifier(name)),
+			0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
 	adopt_sequence(name);
 }
 
@@ -79,7 +80,7 @@ gdpr_context_trigger_count_nonces(PG_FUNCTION_ARGS)
 {
 	GdprSqlScope scope;
 	SPITupleTable *rows;
-	uint64		count;
+	uint64 count;
 
 	require_trigger(fcinfo);
 	gdpr_sql_begin_own(&scope);
@@ -89,8 +90,8 @@ gdpr_context_trigger_count_nonces(PG_FUNCTION_ARGS)
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < count; i++)
 	{
-		char	   *context = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
-		char	   *version = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
+		char *context = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+		char *version = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
 
 		make_sequence(context, (uint16) pg_strtoint32(version));
 	}

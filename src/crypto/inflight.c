@@ -13,20 +13,20 @@
 
 #include "crypto/keyring_internal.h"
 
-#define CHUNK_BITS 12
+#define CHUNK_BITS		12
 #define GENERATION_BITS 30
-#define OPENED 4				/* generations that a process keeps ready */
+#define OPENED			4 /* generations that a process keeps ready */
 
 typedef struct Generation
 {
-	uint16		number;			/* 0: none */
-	GdprAead   *aead;
+	uint16 number; /* 0: none */
+	GdprAead *aead;
 } Generation;
 
 static Generation sealing;
 static uint32 seals_left = 0;
 static Generation opened[OPENED];
-static int	next_opened = 0;
+static int next_opened = 0;
 
 static uint64
 generation_of(uint64 chunk)
@@ -38,7 +38,7 @@ generation_of(uint64 chunk)
 static void
 prepare(Generation *entry, uint16 number)
 {
-	uint8		key[GDPR_KEY_LEN];
+	uint8 key[GDPR_KEY_LEN];
 
 	gdpr_aead_free(entry->aead);
 	entry->aead = NULL;
@@ -59,8 +59,9 @@ prepare(Generation *entry, uint16 number)
 static void
 draw_chunk(void)
 {
-	uint64		chunk = pg_atomic_fetch_add_u64(&gdpr_keyring_shared->inflight_drawn, 1);
-	uint64		number = generation_of(chunk);
+	uint64 chunk = pg_atomic_fetch_add_u64(&gdpr_keyring_shared->inflight_drawn,
+										   1);
+	uint64 number = generation_of(chunk);
 
 	if (number > PG_UINT16_MAX)
 		ereport(ERROR,
@@ -97,7 +98,8 @@ gdpr_keyring_inflight_open(uint16 generation)
 	}
 	gdpr_keyring_require_preload();
 	if (generation == 0 ||
-		generation > generation_of(pg_atomic_read_u64(&gdpr_keyring_shared->inflight_drawn)))
+		generation > generation_of(pg_atomic_read_u64(
+						 &gdpr_keyring_shared->inflight_drawn)))
 		return NULL;
 	entry = &opened[next_opened];
 	next_opened = (next_opened + 1) % OPENED;

@@ -34,7 +34,7 @@ GdprKeyringShared *gdpr_keyring_shared = NULL;
 
 static bool preloaded = false;
 static GdprContextCache *cache = NULL;
-static GdprContext *last_found = NULL;	/* a scan asks for one, row by row */
+static GdprContext *last_found = NULL; /* a scan asks for one, row by row */
 static GdprContextCache *retired = NULL;
 static bool cache_stale = false;
 static bool exit_registered = false;
@@ -42,12 +42,12 @@ static bool exit_registered = false;
 uint32
 gdpr_keyring_hash(const char *name)
 {
-	uint8		digest[SHA256_DIGEST_LENGTH];
-	uint32		hash;
+	uint8 digest[SHA256_DIGEST_LENGTH];
+	uint32 hash;
 
 	SHA256((const uint8 *) name, strlen(name), digest);
 	hash = (uint32) (digest[0] & 0x7F) << 24 | (uint32) digest[1] << 16 |
-		(uint32) digest[2] << 8 | digest[3];
+		   (uint32) digest[2] << 8 | digest[3];
 	return hash == 0 ? 1 : hash;
 }
 
@@ -95,7 +95,7 @@ static bool
 can_look(void)
 {
 	return IsTransactionState() && OidIsValid(MyDatabaseId) && !am_walsender &&
-		!HistoricSnapshotActive();
+		   !HistoricSnapshotActive();
 }
 
 static void
@@ -156,7 +156,8 @@ gdpr_keyring_has_domain(const char *name)
 	if (!can_look())
 		return false;
 	refresh_cache();
-	for (GdprDomain *domain = cache ? cache->domains : NULL; domain; domain = domain->next)
+	for (GdprDomain *domain = cache ? cache->domains : NULL; domain;
+		 domain = domain->next)
 	{
 		if (strcmp(NameStr(domain->name), name) == 0)
 			return true;
@@ -169,15 +170,17 @@ gdpr_keyring_has_domain(const char *name)
 static int
 compute_privileges(const GdprContext *context, Oid role)
 {
-	bool		superuser = superuser_arg(role);
-	int			privileges = 0;
+	bool superuser = superuser_arg(role);
+	int privileges = 0;
 
 	/* The extension's own secrets are nobody's to read or to write. */
 	if (strcmp(NameStr(context->name), GDPR_CONTEXT_RESERVED) == 0)
 		return 0;
-	for (GdprGrant *grant = context->keys->grants; grant != NULL; grant = grant->next)
+	for (GdprGrant *grant = context->keys->grants; grant != NULL;
+		 grant = grant->next)
 	{
-		if (superuser ? grant->role == role : has_privs_of_role(role, grant->role))
+		if (superuser ? grant->role == role
+					  : has_privs_of_role(role, grant->role))
 			privileges |= grant->privilege;
 	}
 	return superuser ? privileges | GDPR_PRIV_WRITE : privileges;
@@ -203,8 +206,9 @@ gdpr_keyring_check(const GdprContext *context, Oid role, int privilege)
 
 	if (gdpr_keyring_may(context, role, privilege))
 		return;
-	name = privilege & GDPR_PRIV_READ ? "read" :
-		privilege & GDPR_PRIV_SEARCH ? "search" : "write";
+	name = privilege & GDPR_PRIV_READ	  ? "read"
+		   : privilege & GDPR_PRIV_SEARCH ? "search"
+										  : "write";
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for context \"%s\"", NameStr(context->name)),
@@ -226,7 +230,7 @@ gdpr_keyring_slot(GdprKeySlot *slots, uint16 version)
 static bool
 open_slot(GdprKeySlot *slot, const char *kind, const char *name)
 {
-	uint8		key[GDPR_KEY_LEN];
+	uint8 key[GDPR_KEY_LEN];
 
 	if (!slot->usable || slot->failed)
 		return false;
@@ -279,9 +283,11 @@ gdpr_keyring_cipher(const GdprContext *context, uint16 version, bool missing_ok)
 }
 
 GdprTagKey *
-gdpr_keyring_tag_key(const GdprContext *context, uint8 generation, bool missing_ok)
+gdpr_keyring_tag_key(const GdprContext *context, uint8 generation,
+					 bool missing_ok)
 {
-	GdprKeySlot *slot = gdpr_keyring_slot(context->keys->domain->slots, generation);
+	GdprKeySlot *slot = gdpr_keyring_slot(context->keys->domain->slots,
+										  generation);
 
 	if (slot != NULL &&
 		(slot->tag != NULL ||
@@ -297,13 +303,15 @@ gdpr_keyring_pseudonym(const char *purpose, const char *data, size_t length,
 					   uint8 *out)
 {
 	const GdprContext *context = gdpr_keyring_reserved();
-	GdprTagKey *key = gdpr_keyring_tag_key(context, context->tag_generation, false);
-	size_t		purpose_length = strlen(purpose) + 1;
-	uint8	   *input = palloc(purpose_length + length);
+	GdprTagKey *key = gdpr_keyring_tag_key(context, context->tag_generation,
+										   false);
+	size_t purpose_length = strlen(purpose) + 1;
+	uint8 *input = palloc(purpose_length + length);
 
 	memcpy(input, purpose, purpose_length);
 	memcpy(input + purpose_length, data, length);
-	gdpr_tag_compute(key, PSEUDONYM_SEPARATOR, input, purpose_length + length, out);
+	gdpr_tag_compute(key, PSEUDONYM_SEPARATOR, input, purpose_length + length,
+					 out);
 	OPENSSL_cleanse(input, purpose_length + length);
 	pfree(input);
 }
@@ -341,7 +349,7 @@ gdpr_keyring_shmem_size(void)
 void
 gdpr_keyring_shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	gdpr_keyring_shared = ShmemInitStruct("gdpr_ext keyring",
@@ -352,7 +360,8 @@ gdpr_keyring_shmem_startup(void)
 		LWLockInitialize(&gdpr_keyring_shared->lock, LWLockNewTrancheId());
 		pg_atomic_init_u64(&gdpr_keyring_shared->inflight_drawn, 0);
 	}
-	LWLockRegisterTranche(gdpr_keyring_shared->lock.tranche, "gdpr_ext_keyring");
+	LWLockRegisterTranche(gdpr_keyring_shared->lock.tranche,
+						  "gdpr_ext_keyring");
 	LWLockRelease(AddinShmemInitLock);
 	gdpr_root_startup();
 }

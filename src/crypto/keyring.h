@@ -18,9 +18,9 @@
 #include "crypto/tag.h"
 
 /* Bits of a privilege on a context. */
-#define GDPR_PRIV_READ		0x01	/* implies search */
-#define GDPR_PRIV_SEARCH	0x02
-#define GDPR_PRIV_WRITE		0x04
+#define GDPR_PRIV_READ	 0x01 /* implies search */
+#define GDPR_PRIV_SEARCH 0x02
+#define GDPR_PRIV_WRITE	 0x04
 
 /* The reserved context of the extension's own secrets. */
 #define GDPR_CONTEXT_RESERVED "gdpr"
@@ -32,12 +32,12 @@
  */
 typedef struct GdprContext
 {
-	uint32		hash;			/* 1 .. 2^31-1; also the type modifier */
-	NameData	name;
-	NameData	tag_domain;		/* contexts of one domain have equal tags */
-	uint16		primary_version;	/* what new values are sealed with */
-	uint8		tag_generation; /* what new tags are made with */
-	struct GdprContextKeys *keys;	/* keyring.c's own */
+	uint32 hash; /* 1 .. 2^31-1; also the type modifier */
+	NameData name;
+	NameData tag_domain;		  /* contexts of one domain have equal tags */
+	uint16 primary_version;		  /* what new values are sealed with */
+	uint8 tag_generation;		  /* what new tags are made with */
+	struct GdprContextKeys *keys; /* keyring.c's own */
 } GdprContext;
 
 /*
@@ -55,10 +55,12 @@ extern const GdprContext *gdpr_keyring_context_by_name(const char *name);
  * superuser reads and searches only when named in a grant himself; he may
  * always write.
  */
-extern bool gdpr_keyring_may(const GdprContext *context, Oid role, int privilege);
+extern bool gdpr_keyring_may(const GdprContext *context, Oid role,
+							 int privilege);
 
 /* Raises 42501 naming context and privilege. */
-extern void gdpr_keyring_check(const GdprContext *context, Oid role, int privilege);
+extern void gdpr_keyring_check(const GdprContext *context, Oid role,
+							   int privilege);
 
 /*
  * The keyed cipher of a key version.  Without one (no root key loaded, wrong
@@ -110,7 +112,7 @@ extern void gdpr_keyring_pseudonym(const char *purpose, const char *data,
 
 /* Called by hooks.c and _PG_init. */
 extern Size gdpr_keyring_shmem_size(void);
-extern void gdpr_keyring_shmem_startup(void);	/* reads the root keys */
-extern void gdpr_keyring_init(void);	/* callbacks of every backend */
+extern void gdpr_keyring_shmem_startup(void); /* reads the root keys */
+extern void gdpr_keyring_init(void);		  /* callbacks of every backend */
 
-#endif							/* GDPR_KEYRING_H */
+#endif /* GDPR_KEYRING_H */

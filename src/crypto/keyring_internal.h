@@ -13,39 +13,39 @@
 
 /* Kinds of wrapped keys; part of what a wrapped key is bound to. */
 #define GDPR_KIND_CONTEXT "context"
-#define GDPR_KIND_TAG "tag"
+#define GDPR_KIND_TAG	  "tag"
 
 /* The table whose change drops every cache, and a key version's count. */
-#define GDPR_TABLE_CONTEXT "context"
+#define GDPR_TABLE_CONTEXT	"context"
 #define GDPR_NONCE_SEQUENCE "nonce_%08x_%u"
 
 /* One version of a context's key or one generation of a domain's tag key. */
 typedef struct GdprKeySlot
 {
-	uint16		version;
-	bool		primary;
-	bool		usable;			/* has a wrapped key of the right length */
-	bool		failed;			/* its root key did not open it */
-	char		root_id[GDPR_ROOT_ID_LEN];
-	uint8		wrapped[GDPR_WRAPPED_LEN];
-	GdprAead   *aead;			/* of a context */
-	GdprTagKey *tag;			/* of a tag domain */
-	uint32		nonces;			/* drawn and not used yet */
-	Oid			sequence;		/* that counts them; looked up when needed */
+	uint16 version;
+	bool primary;
+	bool usable; /* has a wrapped key of the right length */
+	bool failed; /* its root key did not open it */
+	char root_id[GDPR_ROOT_ID_LEN];
+	uint8 wrapped[GDPR_WRAPPED_LEN];
+	GdprAead *aead;	 /* of a context */
+	GdprTagKey *tag; /* of a tag domain */
+	uint32 nonces;	 /* drawn and not used yet */
+	Oid sequence;	 /* that counts them; looked up when needed */
 	struct GdprKeySlot *next;
 } GdprKeySlot;
 
 typedef struct GdprDomain
 {
-	NameData	name;
+	NameData name;
 	GdprKeySlot *slots;
 	struct GdprDomain *next;
 } GdprDomain;
 
 typedef struct GdprGrant
 {
-	Oid			role;
-	int			privilege;
+	Oid role;
+	int privilege;
 	struct GdprGrant *next;
 } GdprGrant;
 
@@ -53,10 +53,10 @@ struct GdprContextKeys
 {
 	GdprDomain *domain;
 	GdprKeySlot *slots;
-	GdprGrant  *grants;
-	Oid			last_role;		/* whose privileges last_privileges are */
-	int			last_privileges;
-	struct GdprContextKeys *next;	/* of the same cache */
+	GdprGrant *grants;
+	Oid last_role; /* whose privileges last_privileges are */
+	int last_privileges;
+	struct GdprContextKeys *next; /* of the same cache */
 };
 
 /* Everything that the tables said at one moment. */
@@ -64,10 +64,10 @@ typedef struct GdprContextCache
 {
 	MemoryContext mcxt;
 	MemoryContextCallback callback;
-	Oid			relid;			/* of gdpr.context */
-	HTAB	   *contexts;		/* by hash, of GdprContext */
-	const GdprContext *last;	/* found by the last lookup, NULL for none */
-	struct GdprContextKeys *keys;	/* of all of them */
+	Oid relid;					  /* of gdpr.context */
+	HTAB *contexts;				  /* by hash, of GdprContext */
+	const GdprContext *last;	  /* found by the last lookup, NULL for none */
+	struct GdprContextKeys *keys; /* of all of them */
 	GdprDomain *domains;
 	LocalTransactionId retired_in;
 	struct GdprContextCache *next;
@@ -79,16 +79,16 @@ extern GdprContextCache *gdpr_keyring_load(MemoryContext parent);
 /* Nonces that are drawn (> 0) or used without having been drawn (< 0). */
 typedef struct GdprNonceBalance
 {
-	Oid			database;
-	Oid			sequence;
-	int64		balance;
+	Oid database;
+	Oid sequence;
+	int64 balance;
 } GdprNonceBalance;
 
 #define GDPR_NONCE_BALANCES 128
 
 typedef struct GdprKeyringShared
 {
-	LWLock		lock;			/* of balances */
+	LWLock lock; /* of balances */
 	pg_atomic_uint64 inflight_drawn;
 	GdprNonceBalance balances[GDPR_NONCE_BALANCES];
 } GdprKeyringShared;
@@ -107,4 +107,4 @@ extern int64 gdpr_nonce_counted(const GdprContext *context, uint16 version);
 /* Is there a context or a key of that tag domain? */
 extern bool gdpr_keyring_has_domain(const char *name);
 
-#endif							/* GDPR_KEYRING_INTERNAL_H */
+#endif /* GDPR_KEYRING_INTERNAL_H */

@@ -23,11 +23,11 @@
 
 typedef struct Row
 {
-	HeapTuple	tuple;
-	TupleDesc	desc;
+	HeapTuple tuple;
+	TupleDesc desc;
 } Row;
 
-typedef void (*RowReader) (GdprContextCache *cache, const Row *row);
+typedef void (*RowReader)(GdprContextCache *cache, const Row *row);
 
 static Datum
 column(const Row *row, AttrNumber attnum, bool *isnull)
@@ -39,7 +39,7 @@ column(const Row *row, AttrNumber attnum, bool *isnull)
 static Datum
 value(const Row *row, AttrNumber attnum)
 {
-	bool		isnull;
+	bool isnull;
 
 	return column(row, attnum, &isnull);
 }
@@ -66,7 +66,7 @@ find_domain(GdprContextCache *cache, Name name, bool create)
 static GdprContext *
 find_context(GdprContextCache *cache, Name name)
 {
-	uint32		hash = gdpr_keyring_hash(NameStr(*name));
+	uint32 hash = gdpr_keyring_hash(NameStr(*name));
 	GdprContext *context = hash_search(cache->contexts, &hash, HASH_FIND, NULL);
 
 	if (context != NULL && strcmp(NameStr(context->name), NameStr(*name)) == 0)
@@ -78,11 +78,11 @@ find_context(GdprContextCache *cache, Name name)
 static void
 read_context(GdprContextCache *cache, const Row *row)
 {
-	Name		name = DatumGetName(value(row, 1));
-	Name		domain = DatumGetName(value(row, 3));
-	uint32		hash = gdpr_keyring_hash(NameStr(*name));
+	Name name = DatumGetName(value(row, 1));
+	Name domain = DatumGetName(value(row, 3));
+	uint32 hash = gdpr_keyring_hash(NameStr(*name));
 	GdprContext *context;
-	bool		found;
+	bool found;
 
 	context = hash_search(cache->contexts, &hash, HASH_ENTER, &found);
 	if (found)
@@ -102,11 +102,11 @@ static GdprKeySlot *
 read_slot(const Row *row)
 {
 	GdprKeySlot *slot = palloc0(sizeof(GdprKeySlot));
-	char	   *status = TextDatumGetCString(value(row, 3));
-	Datum		root_id;
-	Datum		wrapped;
-	bool		no_root;
-	bool		no_key;
+	char *status = TextDatumGetCString(value(row, 3));
+	Datum root_id;
+	Datum wrapped;
+	bool no_root;
+	bool no_key;
 
 	slot->version = DatumGetInt16(value(row, 2));
 	slot->primary = strcmp(status, "primary") == 0;
@@ -114,7 +114,7 @@ read_slot(const Row *row)
 	wrapped = column(row, 5, &no_key);
 	if (!no_root && !no_key && strcmp(status, "destroyed") != 0)
 	{
-		bytea	   *key = DatumGetByteaPP(wrapped);
+		bytea *key = DatumGetByteaPP(wrapped);
 
 		strlcpy(slot->root_id, TextDatumGetCString(root_id), GDPR_ROOT_ID_LEN);
 		slot->usable = VARSIZE_ANY_EXHDR(key) == GDPR_WRAPPED_LEN;
@@ -154,9 +154,9 @@ static void
 read_grant(GdprContextCache *cache, const Row *row)
 {
 	GdprContext *context = find_context(cache, DatumGetName(value(row, 1)));
-	Oid			role = get_role_oid(NameStr(*DatumGetName(value(row, 2))), true);
-	char	   *privilege = TextDatumGetCString(value(row, 3));
-	GdprGrant  *grant;
+	Oid role = get_role_oid(NameStr(*DatumGetName(value(row, 2))), true);
+	char *privilege = TextDatumGetCString(value(row, 3));
+	GdprGrant *grant;
 
 	if (context == NULL || !OidIsValid(role))
 		return;
@@ -176,8 +176,8 @@ read_grant(GdprContextCache *cache, const Row *row)
 static const struct
 {
 	const char *table;
-	RowReader	reader;
-}			tables[] = {
+	RowReader reader;
+} tables[] = {
 	{GDPR_TABLE_CONTEXT, read_context},
 	{"context_key", read_context_key},
 	{"tag_key", read_tag_key},
@@ -185,11 +185,13 @@ static const struct
 };
 
 static void
-read_table(GdprContextCache *cache, Oid relid, Snapshot snapshot, RowReader reader)
+read_table(GdprContextCache *cache, Oid relid, Snapshot snapshot,
+		   RowReader reader)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
-	Row			row = {.desc = RelationGetDescr(rel)};
+	Relation rel = table_open(relid, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0,
+										  NULL);
+	Row row = {.desc = RelationGetDescr(rel)};
 
 	while (HeapTupleIsValid(row.tuple = systable_getnext(scan)))
 		reader(cache, &row);
@@ -207,7 +209,8 @@ set_tag_generations(GdprContextCache *cache)
 	hash_seq_init(&status, cache->contexts);
 	while ((context = hash_seq_search(&status)) != NULL)
 	{
-		for (GdprKeySlot *slot = context->keys->domain->slots; slot; slot = slot->next)
+		for (GdprKeySlot *slot = context->keys->domain->slots; slot;
+			 slot = slot->next)
 		{
 			if (slot->primary)
 				context->tag_generation = slot->version;
@@ -235,9 +238,11 @@ free_keys(void *arg)
 {
 	GdprContextCache *cache = arg;
 
-	for (struct GdprContextKeys *keys = cache->keys; keys != NULL; keys = keys->next)
+	for (struct GdprContextKeys *keys = cache->keys; keys != NULL;
+		 keys = keys->next)
 		free_slots(keys->slots);
-	for (GdprDomain *domain = cache->domains; domain != NULL; domain = domain->next)
+	for (GdprDomain *domain = cache->domains; domain != NULL;
+		 domain = domain->next)
 		free_slots(domain->slots);
 }
 
@@ -245,7 +250,7 @@ static GdprContextCache *
 create_cache(MemoryContext mcxt, Oid relid)
 {
 	GdprContextCache *cache = palloc0(sizeof(GdprContextCache));
-	HASHCTL		control = {
+	HASHCTL control = {
 		.keysize = sizeof(uint32),
 		.entrysize = sizeof(GdprContext),
 		.hcxt = mcxt,
@@ -267,9 +272,9 @@ gdpr_keyring_load(MemoryContext parent)
 	MemoryContext mcxt;
 	MemoryContext old;
 	GdprContextCache *cache;
-	Snapshot	snapshot;
-	Oid			schema = gdpr_sql_schema();
-	Oid			relids[lengthof(tables)];
+	Snapshot snapshot;
+	Oid schema = gdpr_sql_schema();
+	Oid relids[lengthof(tables)];
 
 	/* A schema of this name is ours only where the extension is. */
 	if (!OidIsValid(schema) || !OidIsValid(get_extension_oid("gdpr_ext", true)))

@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#define STEP 256				/* INCREMENT of the sequences */
+#define STEP   256 /* INCREMENT of the sequences */
 #define BUDGET (INT64CONST(1) << 31)
 
 /* The pool's entry of a sequence; a free one or a credit gives way to it. */
@@ -58,7 +58,7 @@ static int64
 take_balance(Oid sequence)
 {
 	GdprNonceBalance *entry;
-	int64		taken = 0;
+	int64 taken = 0;
 
 	LWLockAcquire(&gdpr_keyring_shared->lock, LW_EXCLUSIVE);
 	entry = find_balance(sequence, false);
@@ -96,11 +96,12 @@ gdpr_nonce_return(GdprKeySlot *slot)
 static int64
 peek_sequence(Oid sequence)
 {
-	Relation	rel = table_open(sequence, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
-	HeapTuple	tuple = systable_getnext(scan);
+	Relation rel = table_open(sequence, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple tuple = systable_getnext(scan);
 	Form_pg_sequence_data data;
-	int64		next;
+	int64 next;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "sequence with OID %u is empty", sequence);
@@ -126,7 +127,7 @@ check_budget(const GdprContext *context, int64 counted)
 static void
 draw(const GdprContext *context, GdprKeySlot *slot)
 {
-	int64		balance = take_balance(slot->sequence);
+	int64 balance = take_balance(slot->sequence);
 
 	if (balance <= 0 && IsInParallelMode())
 	{
@@ -150,7 +151,7 @@ draw(const GdprContext *context, GdprKeySlot *slot)
 static Oid
 find_sequence(const GdprContext *context, uint16 version)
 {
-	char		name[NAMEDATALEN];
+	char name[NAMEDATALEN];
 
 	snprintf(name, sizeof(name), GDPR_NONCE_SEQUENCE, context->hash, version);
 	return get_relname_relid(name, gdpr_sql_schema());
@@ -159,7 +160,7 @@ find_sequence(const GdprContext *context, uint16 version)
 static Oid
 require_sequence(const GdprContext *context, uint16 version)
 {
-	Oid			sequence = find_sequence(context, version);
+	Oid sequence = find_sequence(context, version);
 
 	if (!OidIsValid(sequence))
 		ereport(ERROR,
@@ -173,7 +174,7 @@ require_sequence(const GdprContext *context, uint16 version)
 int64
 gdpr_nonce_counted(const GdprContext *context, uint16 version)
 {
-	Oid			sequence = find_sequence(context, version);
+	Oid sequence = find_sequence(context, version);
 
 	return OidIsValid(sequence) ? peek_sequence(sequence) : -1;
 }

@@ -16,18 +16,18 @@
 
 typedef struct GdprProvider
 {
-	const char *setting;		/* name of the setting that selects it */
-	char	  **value;			/* that setting; empty when not selected */
+	const char *setting; /* name of the setting that selects it */
+	char **value;		 /* that setting; empty when not selected */
 
 	/*
 	 * Reads the whole answer, at most GDPR_PROVIDER_MAX bytes.  Returns NULL,
 	 * or what is wrong, as a clause that fits after "setting ...:" and says
 	 * nothing of the content.  Runs in the postmaster, raises nothing.
 	 */
-	const char *(*read) (const char *value, char *buffer, size_t *length);
+	const char *(*read)(const char *value, char *buffer, size_t *length);
 } GdprProvider;
 
 extern const GdprProvider gdpr_provider_file;
 extern const GdprProvider gdpr_provider_command;
 
-#endif							/* GDPR_PROVIDER_H */
+#endif /* GDPR_PROVIDER_H */

@@ -18,7 +18,7 @@
 #include "base/guc.h"
 #include "crypto/provider.h"
 
-#define TIME_LIMIT_MS 10000
+#define TIME_LIMIT_MS	  10000
 #define LAST_INHERITED_FD 1024
 
 static int64
@@ -34,8 +34,8 @@ now_ms(void)
 static void
 run_child(const char *command, int out)
 {
-	sigset_t	none;
-	int			null_fd = open("/dev/null", O_RDONLY);
+	sigset_t none;
+	int null_fd = open("/dev/null", O_RDONLY);
 
 	/* The postmaster blocks signals at this point and ignores some. */
 	sigemptyset(&none);
@@ -60,8 +60,8 @@ collect(int fd, int64 deadline, char *buffer, size_t *length)
 	for (;;)
 	{
 		struct pollfd wait_for = {.fd = fd, .events = POLLIN};
-		int64		left = deadline - now_ms();
-		ssize_t		got;
+		int64 left = deadline - now_ms();
+		ssize_t got;
 
 		if (left <= 0)
 			return "the command took longer than 10 seconds";
@@ -83,8 +83,8 @@ collect(int fd, int64 deadline, char *buffer, size_t *length)
 static const char *
 finish(pid_t pid, int64 deadline, bool *ended)
 {
-	int			status;
-	pid_t		got;
+	int status;
+	pid_t got;
 
 	while ((got = waitpid(pid, &status, WNOHANG)) != pid)
 	{
@@ -98,18 +98,19 @@ finish(pid_t pid, int64 deadline, bool *ended)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return NULL;
 	if (WIFEXITED(status))
-		return psprintf("the command failed with exit status %d", WEXITSTATUS(status));
+		return psprintf("the command failed with exit status %d",
+						WEXITSTATUS(status));
 	return psprintf("the command was ended by signal %d", WTERMSIG(status));
 }
 
 static const char *
 read_command(const char *command, char *buffer, size_t *length)
 {
-	int64		deadline = now_ms() + TIME_LIMIT_MS;
+	int64 deadline = now_ms() + TIME_LIMIT_MS;
 	const char *defect;
-	bool		ended = false;
-	int			pipe_fd[2];
-	pid_t		pid;
+	bool ended = false;
+	int pipe_fd[2];
+	pid_t pid;
 
 	if (pipe(pipe_fd) != 0)
 		return "no pipe for the command's output";

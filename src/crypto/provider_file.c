@@ -20,24 +20,24 @@
 static bool
 is_below(const char *path, const char *folder)
 {
-	char		real[PATH_MAX];
-	size_t		length;
+	char real[PATH_MAX];
+	size_t length;
 
 	if (realpath(folder, real) == NULL)
 		return false;
 	length = strlen(real);
 	return strncmp(path, real, length) == 0 &&
-		(path[length] == '/' || path[length] == '\0');
+		   (path[length] == '/' || path[length] == '\0');
 }
 
 /* Is it below a target of pg_tblspc's links? */
 static bool
 is_in_tablespace(const char *path)
 {
-	char		link[MAXPGPATH];
+	char link[MAXPGPATH];
 	struct dirent *entry;
-	bool		found = false;
-	DIR		   *dir;
+	bool found = false;
+	DIR *dir;
 
 	snprintf(link, sizeof(link), "%s/pg_tblspc", DataDir);
 	dir = opendir(link);
@@ -58,11 +58,11 @@ is_in_tablespace(const char *path)
 static bool
 is_in_data_directory(const char *path)
 {
-	char		wal[MAXPGPATH];
+	char wal[MAXPGPATH];
 
 	snprintf(wal, sizeof(wal), "%s/pg_wal", DataDir);
 	return is_below(path, DataDir) || is_below(path, wal) ||
-		is_in_tablespace(path);
+		   is_in_tablespace(path);
 }
 
 static const char *
@@ -88,7 +88,7 @@ check_status(int fd)
 static const char *
 read_all(int fd, char *buffer, size_t *length)
 {
-	ssize_t		got;
+	ssize_t got;
 
 	*length = 0;
 	while (*length < GDPR_PROVIDER_MAX)
@@ -108,15 +108,15 @@ read_all(int fd, char *buffer, size_t *length)
 static const char *
 read_file(const char *path, char *buffer, size_t *length)
 {
-	char		real[PATH_MAX];
+	char real[PATH_MAX];
 	const char *defect;
-	int			fd;
+	int fd;
 
 	if (path[0] != '/')
 		return "the path must be absolute";
 	if (realpath(path, real) == NULL)
-		return errno == ENOENT ? "the file does not exist" :
-			"the path cannot be resolved";
+		return errno == ENOENT ? "the file does not exist"
+							   : "the path cannot be resolved";
 	if (is_in_data_directory(real))
 		return "the file is inside the data directory or a tablespace, where backups would take the key along";
 	fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -17,7 +17,7 @@
 
 static uint8 buffer[BUFFER_LEN];
 static size_t buffer_used = BUFFER_LEN;
-static int	buffer_pid = 0;
+static int buffer_pid = 0;
 
 static void
 fail(void)

@@ -11,4 +11,4 @@ extern void gdpr_random_bytes(uint8 *out, size_t length);
 /* Key material: straight from the private generator, never buffered. */
 extern void gdpr_random_key(uint8 *out, size_t length);
 
-#endif							/* GDPR_RANDOM_H */
+#endif /* GDPR_RANDOM_H */

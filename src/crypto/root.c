@@ -26,19 +26,19 @@
 #endif
 
 #define MAX_ROOTS 32
-#define HEX_LEN (2 * GDPR_KEY_LEN)
+#define HEX_LEN	  (2 * GDPR_KEY_LEN)
 
 typedef struct RootKey
 {
-	char		id[GDPR_ROOT_ID_LEN];
-	uint8		key[GDPR_KEY_LEN];
+	char id[GDPR_ROOT_ID_LEN];
+	uint8 key[GDPR_KEY_LEN];
 } RootKey;
 
 typedef struct Secrets
 {
-	int			count;
-	RootKey		roots[MAX_ROOTS];
-	uint8		run_secret[GDPR_KEY_LEN];
+	int count;
+	RootKey roots[MAX_ROOTS];
+	uint8 run_secret[GDPR_KEY_LEN];
 } Secrets;
 
 static Secrets *secrets = NULL;
@@ -65,8 +65,8 @@ parse_hex(const char *text, uint8 *key)
 {
 	for (int i = 0; i < GDPR_KEY_LEN; i++)
 	{
-		int			high = hex_digit(text[2 * i]);
-		int			low = hex_digit(text[2 * i + 1]);
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
@@ -80,7 +80,7 @@ static bool
 is_id_character(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		(c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+		   (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
 }
 
 static bool
@@ -102,7 +102,7 @@ parse_id(const char *text, size_t length, char *id)
 static bool
 parse_line(const char *line, size_t length, RootKey *root, bool *bare)
 {
-	size_t		id_length;
+	size_t id_length;
 
 	*bare = length == HEX_LEN;
 	if (*bare)
@@ -113,9 +113,8 @@ parse_line(const char *line, size_t length, RootKey *root, bool *bare)
 	if (length < HEX_LEN + 2)
 		return false;
 	id_length = length - HEX_LEN - 1;
-	return line[id_length] == ' ' &&
-		parse_id(line, id_length, root->id) &&
-		parse_hex(line + id_length + 1, root->key);
+	return line[id_length] == ' ' && parse_id(line, id_length, root->id) &&
+		   parse_hex(line + id_length + 1, root->key);
 }
 
 static bool
@@ -134,15 +133,15 @@ static const char *
 parse_roots(const char *text, size_t length)
 {
 	const char *end = text + length;
-	bool		any_bare = false;
+	bool any_bare = false;
 
 	for (const char *line = text, *next; line < end; line = next)
 	{
 		const char *newline = memchr(line, '\n', end - line);
-		size_t		line_length = (newline ? newline : end) - line;
-		RootKey    *root = &secrets->roots[secrets->count];
-		char		id[GDPR_ROOT_ID_LEN];
-		bool		bare;
+		size_t line_length = (newline ? newline : end) - line;
+		RootKey *root = &secrets->roots[secrets->count];
+		char id[GDPR_ROOT_ID_LEN];
+		bool bare;
 
 		next = newline ? newline + 1 : end;
 		if (line_length > 0 && line[line_length - 1] == '\r')
@@ -183,8 +182,8 @@ report_defect(const char *setting, const char *defect)
 static void
 load_from(const GdprProvider *provider)
 {
-	char	   *buffer = palloc(GDPR_PROVIDER_MAX);
-	size_t		length = 0;
+	char *buffer = palloc(GDPR_PROVIDER_MAX);
+	size_t length = 0;
 	const char *defect;
 
 	defect = provider->read(*provider->value, buffer, &length);
@@ -210,9 +209,10 @@ load_roots(void)
 			continue;
 		if (chosen != NULL)
 		{
-			report_defect(chosen->setting,
-						  psprintf("setting \"%s\" is set too, and only one may be",
-								   providers[i]->setting));
+			report_defect(
+				chosen->setting,
+				psprintf("setting \"%s\" is set too, and only one may be",
+						 providers[i]->setting));
 			return;
 		}
 		chosen = providers[i];
@@ -224,8 +224,8 @@ load_roots(void)
 static void
 map_region(void)
 {
-	void	   *region = mmap(NULL, sizeof(Secrets), PROT_READ | PROT_WRITE,
-							  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *region = mmap(NULL, sizeof(Secrets), PROT_READ | PROT_WRITE,
+						MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (region == MAP_FAILED)
 		ereport(FATAL,
@@ -272,7 +272,7 @@ void
 gdpr_root_fingerprint(int number, uint8 *out)
 {
 	static const char label[] = "gdpr root key fingerprint v1";
-	uint8		mac[GDPR_KEY_LEN];
+	uint8 mac[GDPR_KEY_LEN];
 
 	gdpr_tag_derive(secrets->roots[number].key, GDPR_KEY_LEN,
 					(const uint8 *) label, sizeof(label) - 1, mac);
@@ -285,8 +285,8 @@ gdpr_root_fingerprint(int number, uint8 *out)
 static size_t
 build_aad(const char *kind, const char *name, uint16 version, uint8 *aad)
 {
-	int			length = snprintf((char *) aad, AAD_MAX - 2,
-								  "gdpr key v1%c%s%c%s%c", 0, kind, 0, name, 0);
+	int length = snprintf((char *) aad, AAD_MAX - 2, "gdpr key v1%c%s%c%s%c", 0,
+						  kind, 0, name, 0);
 
 	aad[length++] = version >> 8;
 	aad[length++] = version & 0xFF;
@@ -297,9 +297,9 @@ void
 gdpr_root_wrap(const char *kind, const char *name, uint16 version,
 			   const uint8 *key, uint8 *wrapped)
 {
-	uint8		aad[AAD_MAX];
-	size_t		aad_length = build_aad(kind, name, version, aad);
-	GdprAead   *aead;
+	uint8 aad[AAD_MAX];
+	size_t aad_length = build_aad(kind, name, version, aad);
+	GdprAead *aead;
 
 	gdpr_random_bytes(wrapped, GDPR_NONCE_LEN);
 	aead = gdpr_aead_create(secrets->roots[0].key);
@@ -312,13 +312,13 @@ bool
 gdpr_root_unwrap(const char *root_id, const char *kind, const char *name,
 				 uint16 version, const uint8 *wrapped, uint8 *key)
 {
-	uint8		aad[AAD_MAX];
-	size_t		aad_length = build_aad(kind, name, version, aad);
+	uint8 aad[AAD_MAX];
+	size_t aad_length = build_aad(kind, name, version, aad);
 
 	for (int i = 0; i < gdpr_root_count(); i++)
 	{
-		GdprAead   *aead;
-		bool		opened;
+		GdprAead *aead;
+		bool opened;
 
 		if (strcmp(secrets->roots[i].id, root_id) != 0)
 			continue;
@@ -334,9 +334,10 @@ gdpr_root_unwrap(const char *root_id, const char *kind, const char *name,
 void
 gdpr_root_inflight_key(uint16 generation, uint8 *key)
 {
-	uint8		label[] = "gdpr in flight\0\0";
+	uint8 label[] = "gdpr in flight\0\0";
 
 	label[sizeof(label) - 3] = generation >> 8;
 	label[sizeof(label) - 2] = generation & 0xFF;
-	gdpr_tag_derive(secrets->run_secret, GDPR_KEY_LEN, label, sizeof(label) - 1, key);
+	gdpr_tag_derive(secrets->run_secret, GDPR_KEY_LEN, label, sizeof(label) - 1,
+					key);
 }

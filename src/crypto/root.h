@@ -8,7 +8,7 @@
 
 #include "crypto/aead.h"
 
-#define GDPR_ROOT_ID_LEN 33		/* with the terminating zero */
+#define GDPR_ROOT_ID_LEN		  33 /* with the terminating zero */
 #define GDPR_ROOT_FINGERPRINT_LEN 8
 
 /* A key under a root key: nonce, ciphertext, GCM tag. */
@@ -22,7 +22,7 @@
 extern void gdpr_root_startup(void);
 
 /* 0 without preload, and where no root key is configured. */
-extern int	gdpr_root_count(void);
+extern int gdpr_root_count(void);
 
 /* Number 0 is the primary. */
 extern const char *gdpr_root_id(int number);
@@ -42,4 +42,4 @@ extern bool gdpr_root_unwrap(const char *root_id, const char *kind,
 /* Key of a generation of in-flight values; derived from this run's secret. */
 extern void gdpr_root_inflight_key(uint16 generation, uint8 *key);
 
-#endif							/* GDPR_ROOT_H */
+#endif /* GDPR_ROOT_H */

@@ -38,11 +38,12 @@ require_mac(void)
 static GdprTagKey *
 create(const uint8 *key, size_t key_length)
 {
-	OSSL_PARAM	params[2];
+	OSSL_PARAM params[2];
 	GdprTagKey *result;
 
 	require_mac();
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA256", 0);
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+												 "SHA256", 0);
 	params[1] = OSSL_PARAM_construct_end();
 	result = OPENSSL_zalloc(sizeof(GdprTagKey));
 	if (result != NULL)
@@ -77,28 +78,29 @@ static void
 compute(GdprTagKey *key, const uint8 *prefix, size_t prefix_length,
 		const uint8 *data, size_t length, uint8 *mac)
 {
-	size_t		done;
+	size_t done;
 
 	if (EVP_MAC_init(key->ctx, NULL, 0, NULL) != 1 ||
-		(prefix_length > 0 && EVP_MAC_update(key->ctx, prefix, prefix_length) != 1) ||
+		(prefix_length > 0 &&
+		 EVP_MAC_update(key->ctx, prefix, prefix_length) != 1) ||
 		(length > 0 && EVP_MAC_update(key->ctx, data, length) != 1) ||
 		EVP_MAC_final(key->ctx, mac, &done, MAC_LEN) != 1)
 		elog(ERROR, "HMAC-SHA256 failed");
 }
 
 void
-gdpr_tag_compute(GdprTagKey *key, uint8 separator,
-				 const uint8 *data, size_t length, uint8 *out)
+gdpr_tag_compute(GdprTagKey *key, uint8 separator, const uint8 *data,
+				 size_t length, uint8 *out)
 {
-	uint8		mac[MAC_LEN];
+	uint8 mac[MAC_LEN];
 
 	compute(key, &separator, 1, data, length, mac);
 	memcpy(out, mac, GDPR_TAG_LEN);
 }
 
 void
-gdpr_tag_derive(const uint8 *key, size_t key_length,
-				const uint8 *data, size_t length, uint8 *out)
+gdpr_tag_derive(const uint8 *key, size_t key_length, const uint8 *data,
+				size_t length, uint8 *out)
 {
 	GdprTagKey *once = create(key, key_length);
 

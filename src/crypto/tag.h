@@ -23,4 +23,4 @@ extern void gdpr_tag_compute(GdprTagKey *key, uint8 separator,
 extern void gdpr_tag_derive(const uint8 *key, size_t key_length,
 							const uint8 *data, size_t length, uint8 *out);
 
-#endif							/* GDPR_TAG_H */
+#endif /* GDPR_TAG_H */

@@ -44,7 +44,7 @@ from_string(FunctionCallInfo fcinfo, const GdprKind *kind, const char *data,
 static Datum
 from_text(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	text	   *source = PG_GETARG_TEXT_PP(0);
+	text *source = PG_GETARG_TEXT_PP(0);
 
 	return from_string(fcinfo, kind, VARDATA_ANY(source),
 					   VARSIZE_ANY_EXHDR(source));
@@ -54,8 +54,8 @@ from_text(FunctionCallInfo fcinfo, const GdprKind *kind)
 static Datum
 from_bpchar(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	BpChar	   *source = PG_GETARG_BPCHAR_PP(0);
-	char	   *data = VARDATA_ANY(source);
+	BpChar *source = PG_GETARG_BPCHAR_PP(0);
+	char *data = VARDATA_ANY(source);
 
 	return from_string(fcinfo, kind, data,
 					   bpchartruelen(data, VARSIZE_ANY_EXHDR(source)));
@@ -64,7 +64,7 @@ from_bpchar(FunctionCallInfo fcinfo, const GdprKind *kind)
 static Datum
 from_name(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	char	   *data = NameStr(*PG_GETARG_NAME(0));
+	char *data = NameStr(*PG_GETARG_NAME(0));
 
 	return from_string(fcinfo, kind, data, strlen(data));
 }
@@ -130,7 +130,7 @@ static text *
 payload_to_text(const GdprEnvelope *env, text *payload)
 {
 	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
-	GdprBytes	shown;
+	GdprBytes shown;
 
 	if (kind == NULL || !kind->print(gdpr_value_bytes(payload), &shown))
 		ereport(ERROR,
@@ -147,7 +147,7 @@ static text *
 plaintext(struct varlena *value)
 {
 	GdprEnvelope env;
-	text	   *payload;
+	text *payload;
 
 	gdpr_value_parse(gdpr_value_bytes(value), &env);
 	gdpr_value_check_read(&env);
@@ -155,14 +155,15 @@ plaintext(struct varlena *value)
 		return NULL;
 	payload = (text *) palloc(VARHDRSZ + env.length);
 	SET_VARSIZE(payload, VARHDRSZ + env.length);
-	gdpr_value_require_opened(gdpr_value_open(&env, (uint8 *) VARDATA(payload)));
+	gdpr_value_require_opened(
+		gdpr_value_open(&env, (uint8 *) VARDATA(payload)));
 	return payload_to_text(&env, payload);
 }
 
 Datum
 gdpr_enctype_to_text(PG_FUNCTION_ARGS)
 {
-	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+	text *plain = plaintext(PG_GETARG_VARLENA_PP(0));
 
 	if (plain == NULL)
 		PG_RETURN_NULL();
@@ -172,7 +173,7 @@ gdpr_enctype_to_text(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctype_to_varchar(PG_FUNCTION_ARGS)
 {
-	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+	text *plain = plaintext(PG_GETARG_VARLENA_PP(0));
 
 	if (plain == NULL)
 		PG_RETURN_NULL();
@@ -183,7 +184,7 @@ gdpr_enctype_to_varchar(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctype_to_bpchar(PG_FUNCTION_ARGS)
 {
-	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+	text *plain = plaintext(PG_GETARG_VARLENA_PP(0));
 
 	if (plain == NULL)
 		PG_RETURN_NULL();
@@ -194,7 +195,7 @@ gdpr_enctype_to_bpchar(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctype_to_name(PG_FUNCTION_ARGS)
 {
-	text	   *plain = plaintext(PG_GETARG_VARLENA_PP(0));
+	text *plain = plaintext(PG_GETARG_VARLENA_PP(0));
 
 	if (plain == NULL)
 		PG_RETURN_NULL();
@@ -208,7 +209,7 @@ gdpr_enctype_to_name(PG_FUNCTION_ARGS)
 static char *
 json_string(struct varlena *value)
 {
-	text	   *plain = plaintext(value);
+	text *plain = plaintext(value);
 	StringInfoData buf;
 
 	if (plain == NULL)
@@ -227,7 +228,7 @@ gdpr_enctype_to_json(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctype_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char	   *json = json_string(PG_GETARG_VARLENA_PP(0));
+	char *json = json_string(PG_GETARG_VARLENA_PP(0));
 
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

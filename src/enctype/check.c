@@ -17,20 +17,20 @@
 
 GDPR_FUNCTION(gdpr_check_column);
 
-#define BATCH 1000
+#define BATCH	 1000
 #define VERSIONS (PG_UINT16_MAX + 1)
 
 typedef struct Counts
 {
-	int64		values;
-	int64		decrypted;
-	int64		no_key;
-	int64		corrupt;
-	int64		other_context;
-	int64		tag_mismatch;
-	int64		in_flight;
-	int64		erased;
-	int64	   *versions;		/* decrypted, by key version */
+	int64 values;
+	int64 decrypted;
+	int64 no_key;
+	int64 corrupt;
+	int64 other_context;
+	int64 tag_mismatch;
+	int64 in_flight;
+	int64 erased;
+	int64 *versions; /* decrypted, by key version */
 } Counts;
 
 static bool
@@ -38,19 +38,20 @@ tag_matches(const GdprEnvelope *env, GdprBytes payload)
 {
 	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
 	const GdprContext *context = gdpr_keyring_context(env->context);
-	uint8		tag[GDPR_TAG_LEN];
+	uint8 tag[GDPR_TAG_LEN];
 
-	if (env->tag == NULL || kind == NULL || kind->canonical == NULL || context == NULL)
+	if (env->tag == NULL || kind == NULL || kind->canonical == NULL ||
+		context == NULL)
 		return true;
 	return gdpr_value_tag(kind, context, env->tag_generation, payload, tag) &&
-		memcmp(tag, env->tag, GDPR_TAG_LEN) == 0;
+		   memcmp(tag, env->tag, GDPR_TAG_LEN) == 0;
 }
 
 static void
 count_opened(Counts *counts, const GdprEnvelope *env)
 {
-	GdprBytes	payload;
-	uint8	   *buffer = palloc(env->length + 1);
+	GdprBytes payload;
+	uint8 *buffer = palloc(env->length + 1);
 
 	switch (gdpr_value_open(env, buffer))
 	{
@@ -75,7 +76,7 @@ count_opened(Counts *counts, const GdprEnvelope *env)
 static void
 count_value(Counts *counts, Datum value, int32 typmod)
 {
-	GdprBytes	bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
+	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
 	GdprEnvelope env;
 
 	counts->values++;
@@ -99,9 +100,9 @@ count_batch(Counts *counts, int32 typmod, MemoryContext work)
 {
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool		isnull;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[i],
-										  SPI_tuptable->tupdesc, 1, &isnull);
+		bool isnull;
+		Datum value = SPI_getbinval(SPI_tuptable->vals[i],
+									SPI_tuptable->tupdesc, 1, &isnull);
 		MemoryContext spi = MemoryContextSwitchTo(work);
 
 		CHECK_FOR_INTERRUPTS();
@@ -116,8 +117,8 @@ static void
 count_column(Counts *counts, const char *sql, int32 typmod)
 {
 	GdprSqlScope scope;
-	SPIPlanPtr	plan;
-	Portal		cursor;
+	SPIPlanPtr plan;
+	Portal cursor;
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "gdpr_ext check_column",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -142,8 +143,8 @@ static void
 put_count(FunctionCallInfo fcinfo, const char *item, int version, int64 count)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[3];
-	bool		nulls[3] = {false, version == 0, false};
+	Datum values[3];
+	bool nulls[3] = {false, version == 0, false};
 
 	values[0] = CStringGetTextDatum(item);
 	values[1] = Int32GetDatum(version);
@@ -159,7 +160,8 @@ put_counts(FunctionCallInfo fcinfo, const Counts *counts)
 	for (int version = 1; version < VERSIONS; version++)
 	{
 		if (counts->versions[version] > 0)
-			put_count(fcinfo, "decrypt by key version", version, counts->versions[version]);
+			put_count(fcinfo, "decrypt by key version", version,
+					  counts->versions[version]);
 	}
 	put_count(fcinfo, "key not available", 0, counts->no_key);
 	put_count(fcinfo, "corrupt", 0, counts->corrupt);
@@ -173,13 +175,13 @@ put_counts(FunctionCallInfo fcinfo, const Counts *counts)
 Datum
 gdpr_check_column(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-	AttrNumber	attnum = get_attnum(relid, NameStr(*PG_GETARG_NAME(1)));
-	Counts		counts = {0};
-	Oid			typid;
-	int32		typmod;
-	Oid			collation;
-	char	   *column;
+	Oid relid = PG_GETARG_OID(0);
+	AttrNumber attnum = get_attnum(relid, NameStr(*PG_GETARG_NAME(1)));
+	Counts counts = {0};
+	Oid typid;
+	int32 typmod;
+	Oid collation;
+	char *column;
 
 	if (attnum <= 0)
 		ereport(ERROR,
@@ -194,8 +196,10 @@ gdpr_check_column(PG_FUNCTION_ARGS)
 				 errmsg("column %s is not encrypted", column)));
 	counts.versions = palloc0(sizeof(int64) * VERSIONS);
 	InitMaterializedSRF(fcinfo, 0);
-	count_column(&counts, psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL",
-								   column, gdpr_ident_relation(relid), column), typmod);
+	count_column(&counts,
+				 psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL", column,
+						  gdpr_ident_relation(relid), column),
+				 typmod);
 	put_counts(fcinfo, &counts);
 	PG_RETURN_NULL();
 }

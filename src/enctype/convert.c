@@ -32,24 +32,24 @@ GDPR_FUNCTION(gdpr_convert_decrypt);
 
 typedef struct Column
 {
-	Oid			relid;
-	AttrNumber	attnum;
-	Oid			typid;
-	int32		typmod;
-	char	   *relation;		/* quoted, qualified */
-	char	   *name;			/* quoted */
+	Oid relid;
+	AttrNumber attnum;
+	Oid typid;
+	int32 typmod;
+	char *relation; /* quoted, qualified */
+	char *name;		/* quoted */
 } Column;
 
 typedef struct Options
 {
-	char	   *type;			/* NULL when not given */
-	bool		dry_run;
+	char *type; /* NULL when not given */
+	bool dry_run;
 } Options;
 
 static Options
 parse_options(Jsonb *json)
 {
-	Options		options = {NULL, false};
+	Options options = {NULL, false};
 	const GdprOption known[] = {
 		{.name = "dry_run", .flag = &options.dry_run},
 		{.name = "type", .text = &options.type},
@@ -75,9 +75,9 @@ require_arguments(FunctionCallInfo fcinfo)
 static Column
 find_column(Oid relid, Name name)
 {
-	Column		column = {.relid = relid};
-	char		kind = get_rel_relkind(relid);
-	Oid			collation;
+	Column column = {.relid = relid};
+	char kind = get_rel_relkind(relid);
+	Oid collation;
 
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
@@ -90,7 +90,8 @@ find_column(Oid relid, Name name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("table \"%s\" has no such column", get_rel_name(relid))));
-	get_atttypetypmodcoll(relid, column.attnum, &column.typid, &column.typmod, &collation);
+	get_atttypetypmodcoll(relid, column.attnum, &column.typid, &column.typmod,
+						  &collation);
 	column.relation = gdpr_ident_relation(relid);
 	column.name = gdpr_ident_column(relid, column.attnum);
 	return column;
@@ -100,15 +101,16 @@ find_column(Oid relid, Name name)
 static bool
 is_plain_text(Oid typid)
 {
-	HeapTuple	tuple;
-	bool		result;
+	HeapTuple tuple;
+	bool result;
 
 	if (typid == TEXTOID || typid == VARCHAROID || typid == BPCHAROID)
 		return true;
 	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	result = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname), "citext") == 0;
+	result = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname),
+					"citext") == 0;
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -118,8 +120,8 @@ put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
 		const char *action, bool blocking)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[4];
-	bool		nulls[4] = {false, object == NULL, false, false};
+	Datum values[4];
+	bool nulls[4] = {false, object == NULL, false, false};
 
 	values[0] = CStringGetTextDatum(item);
 	values[1] = object == NULL ? (Datum) 0 : CStringGetTextDatum(object);
@@ -134,12 +136,13 @@ put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
  * hold a value.
  */
 static char *
-report_dependents(FunctionCallInfo fcinfo, const Column *column, bool default_blocks)
+report_dependents(FunctionCallInfo fcinfo, const Column *column,
+				  bool default_blocks)
 {
 	GdprSqlScope scope;
-	Oid			argtypes[] = {REGCLASSOID, NAMEOID};
-	NameData	name;
-	Datum		values[2];
+	Oid argtypes[] = {REGCLASSOID, NAMEOID};
+	NameData name;
+	Datum values[2];
 	StringInfoData blockers;
 	MemoryContext caller = CurrentMemoryContext;
 
@@ -153,12 +156,12 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column, bool default_bl
 				 2, argtypes, values, NULL, true, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	columns = SPI_tuptable->tupdesc;
-		char	   *item = SPI_getvalue(row, columns, 1);
-		char	   *object = SPI_getvalue(row, columns, 2);
-		char	   *action = SPI_getvalue(row, columns, 3);
-		bool		blocking = SPI_getvalue(row, columns, 4) != NULL;
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc columns = SPI_tuptable->tupdesc;
+		char *item = SPI_getvalue(row, columns, 1);
+		char *object = SPI_getvalue(row, columns, 2);
+		char *action = SPI_getvalue(row, columns, 3);
+		bool blocking = SPI_getvalue(row, columns, 4) != NULL;
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 
 		if (default_blocks && strcmp(item, "default") == 0)
@@ -169,7 +172,9 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column, bool default_bl
 		put_row(fcinfo, item, object, action, blocking);
 		if (blocking)
 			appendStringInfo(&blockers, "%s%s %s", blockers.len > 0 ? ", " : "",
-							 item, strcmp(item, "default") == 0 ? "of the column" : object);
+							 item,
+							 strcmp(item, "default") == 0 ? "of the column"
+														  : object);
 		MemoryContextSwitchTo(spi);
 	}
 	gdpr_sql_end_own(&scope);
@@ -194,15 +199,17 @@ static void
 alter_type(const Column *column, const char *type, const char *using)
 {
 	GdprSqlScope scope;
-	char	   *value = NULL;
+	char *value = NULL;
 	StringInfoData sql;
-	bool		before;
+	bool before;
 
 	gdpr_sql_begin_caller(&scope);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
-					 " WHERE adrelid OPERATOR(pg_catalog.=) %u AND adnum OPERATOR(pg_catalog.=) %d",
-					 column->relid, column->attnum);
+	appendStringInfo(
+		&sql,
+		"SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
+		" WHERE adrelid OPERATOR(pg_catalog.=) %u AND adnum OPERATOR(pg_catalog.=) %d",
+		column->relid, column->attnum);
 	if (gdpr_sql_run(sql.data, 0, NULL, NULL, NULL, true, SPI_OK_SELECT) > 0)
 		value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 
@@ -210,10 +217,12 @@ alter_type(const Column *column, const char *type, const char *using)
 	appendStringInfo(&sql, "ALTER TABLE %s ", column->relation);
 	if (value != NULL)
 		appendStringInfo(&sql, "ALTER COLUMN %s DROP DEFAULT, ", column->name);
-	appendStringInfo(&sql, "ALTER COLUMN %s TYPE %s USING %s", column->name, type, using);
+	appendStringInfo(&sql, "ALTER COLUMN %s TYPE %s USING %s", column->name,
+					 type, using);
 	if (value != NULL)
-		appendStringInfo(&sql, ", ALTER COLUMN %s SET DEFAULT (%s)::pg_catalog.text::%s",
-						 column->name, value, type);
+		appendStringInfo(
+			&sql, ", ALTER COLUMN %s SET DEFAULT (%s)::pg_catalog.text::%s",
+			column->name, value, type);
 	before = gdpr_guard_set_converting(true);
 	PG_TRY();
 	{
@@ -229,27 +238,33 @@ alter_type(const Column *column, const char *type, const char *using)
 
 /* Roles that log in, read the column today, and would see ciphertext then. */
 static void
-report_roles(FunctionCallInfo fcinfo, const Column *column, const GdprContext *context)
+report_roles(FunctionCallInfo fcinfo, const Column *column,
+			 const GdprContext *context)
 {
 	GdprSqlScope scope;
-	Oid			argtypes[] = {OIDOID, INT2OID};
-	Datum		values[] = {ObjectIdGetDatum(column->relid), Int16GetDatum(column->attnum)};
+	Oid argtypes[] = {OIDOID, INT2OID};
+	Datum values[] = {ObjectIdGetDatum(column->relid),
+					  Int16GetDatum(column->attnum)};
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *action = psprintf("reads the column today and will see ciphertext; to change that: "
-								  "SELECT gdpr.grant_context(%s, 'role')",
-								  quote_literal_cstr(NameStr(context->name)));
+	char *action = psprintf(
+		"reads the column today and will see ciphertext; to change that: "
+		"SELECT gdpr.grant_context(%s, 'role')",
+		quote_literal_cstr(NameStr(context->name)));
 
 	gdpr_sql_begin_own(&scope);
-	gdpr_sql_run("SELECT oid, rolname FROM pg_roles"
-				 " WHERE rolcanlogin AND has_column_privilege(oid, $1, $2, 'SELECT')"
-				 " ORDER BY rolname",
-				 2, argtypes, values, NULL, true, SPI_OK_SELECT);
+	gdpr_sql_run(
+		"SELECT oid, rolname FROM pg_roles"
+		" WHERE rolcanlogin AND has_column_privilege(oid, $1, $2, 'SELECT')"
+		" ORDER BY rolname",
+		2, argtypes, values, NULL, true, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool		isnull;
-		Oid			role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-														  SPI_tuptable->tupdesc, 1, &isnull));
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+		bool isnull;
+		Oid role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+												  SPI_tuptable->tupdesc, 1,
+												  &isnull));
+		char *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+								  2);
 		MemoryContext spi;
 
 		if (gdpr_keyring_may(context, role, GDPR_PRIV_READ))
@@ -272,7 +287,7 @@ encrypted_type(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"%s\" names no encrypted type", "type"),
 			 errhint("The types are \"enctext\" and \"encsecret\".")));
-	return InvalidOid;			/* keeps the compiler quiet */
+	return InvalidOid; /* keeps the compiler quiet */
 }
 
 static const GdprContext *
@@ -295,11 +310,11 @@ find_context(Name name)
 Datum
 gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 {
-	Column		column;
-	Options		options;
+	Column column;
+	Options options;
 	const GdprContext *context;
-	char	   *type;
-	char	   *blockers;
+	char *type;
+	char *blockers;
 
 	require_arguments(fcinfo);
 	options = parse_options(PG_GETARG_JSONB_P(3));
@@ -317,7 +332,9 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 		LockRelationOid(column.relid, AccessExclusiveLock);
 	InitMaterializedSRF(fcinfo, 0);
 	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
-			psprintf("%s becomes %s", format_type_with_typemod(column.typid, column.typmod), type),
+			psprintf("%s becomes %s",
+					 format_type_with_typemod(column.typid, column.typmod),
+					 type),
 			false);
 	blockers = report_dependents(fcinfo, &column, false);
 	report_roles(fcinfo, &column, context);
@@ -325,7 +342,8 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (blockers != NULL)
 		refuse_blocked(blockers);
-	alter_type(&column, type, psprintf("%s::pg_catalog.text::%s", column.name, type));
+	alter_type(&column, type,
+			   psprintf("%s::pg_catalog.text::%s", column.name, type));
 	PG_RETURN_NULL();
 }
 
@@ -333,8 +351,8 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 static char *
 plain_type(const char *name)
 {
-	Oid			typid = TEXTOID;
-	int32		typmod = -1;
+	Oid typid = TEXTOID;
+	int32 typmod = -1;
 
 	if (name != NULL)
 		gdpr_parse_type_string(name, &typid, &typmod);
@@ -350,10 +368,10 @@ plain_type(const char *name)
 Datum
 gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 {
-	Column		column;
-	Options		options;
-	char	   *type;
-	char	   *blockers;
+	Column column;
+	Options options;
+	char *type;
+	char *blockers;
 
 	require_arguments(fcinfo);
 	options = parse_options(PG_GETARG_JSONB_P(2));
@@ -368,7 +386,9 @@ gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 		LockRelationOid(column.relid, AccessExclusiveLock);
 	InitMaterializedSRF(fcinfo, 0);
 	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
-			psprintf("%s becomes %s", format_type_with_typemod(column.typid, column.typmod), type),
+			psprintf("%s becomes %s",
+					 format_type_with_typemod(column.typid, column.typmod),
+					 type),
 			false);
 	blockers = report_dependents(fcinfo, &column, true);
 	if (options.dry_run)

@@ -35,8 +35,8 @@ GDPR_FUNCTION(gdpr_enctype_out);
 GDPR_FUNCTION(gdpr_enctype_send);
 
 static bool oids_valid = false;
-static Oid	text_oid;
-static Oid	secret_oid;
+static Oid text_oid;
+static Oid secret_oid;
 
 static void
 forget_oids(Datum arg, int cacheid, uint32 hashvalue)
@@ -54,7 +54,7 @@ gdpr_enctype_init(void)
 static HeapTuple
 own_function(Oid schema, const char *name, int nargs, const Oid *argtypes)
 {
-	oidvector  *args = buildoidvector(argtypes, nargs);
+	oidvector *args = buildoidvector(argtypes, nargs);
 
 	return SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(name),
 						   PointerGetDatum(args), ObjectIdGetDatum(schema));
@@ -64,8 +64,8 @@ static Oid
 type_of_input(Oid schema, const char *name)
 {
 	static const Oid argtypes[] = {CSTRINGOID, OIDOID, INT4OID};
-	HeapTuple	tuple = own_function(schema, name, lengthof(argtypes), argtypes);
-	Oid			typid;
+	HeapTuple tuple = own_function(schema, name, lengthof(argtypes), argtypes);
+	Oid typid;
 
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
@@ -77,7 +77,7 @@ type_of_input(Oid schema, const char *name)
 static void
 find_oids(void)
 {
-	Oid			schema = gdpr_sql_schema();
+	Oid schema = gdpr_sql_schema();
 
 	text_oid = secret_oid = InvalidOid;
 	if (OidIsValid(schema))
@@ -111,7 +111,8 @@ gdpr_enctype_is(Oid typid)
 	/* Types of the server itself are most of what is asked for. */
 	if (typid < FirstNormalObjectId)
 		return false;
-	return typid == gdpr_enctype_text_oid() || typid == gdpr_enctype_secret_oid();
+	return typid == gdpr_enctype_text_oid() ||
+		   typid == gdpr_enctype_secret_oid();
 }
 
 bool
@@ -123,13 +124,14 @@ gdpr_enctype_has_equality(Oid typid)
 Oid
 gdpr_enctype_probe_oid(Oid argtype)
 {
-	Oid			argtypes[] = {argtype, INT4OID};
-	Oid			schema = gdpr_sql_schema();
-	HeapTuple	tuple = NULL;
-	Oid			funcid;
+	Oid argtypes[] = {argtype, INT4OID};
+	Oid schema = gdpr_sql_schema();
+	HeapTuple tuple = NULL;
+	Oid funcid;
 
 	if (OidIsValid(schema))
-		tuple = own_function(schema, "enctext_probe", lengthof(argtypes), argtypes);
+		tuple = own_function(schema, "enctext_probe", lengthof(argtypes),
+							 argtypes);
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
 	funcid = ((Form_pg_proc) GETSTRUCT(tuple))->oid;
@@ -141,7 +143,7 @@ gdpr_enctype_probe_oid(Oid argtype)
 static int32
 typmod_from_number(const char *digits)
 {
-	long		number;
+	long number;
 
 	errno = 0;
 	number = strtol(digits, NULL, 10);
@@ -181,7 +183,7 @@ notice_unknown_context(const char *name, int32 typmod)
 static int32
 typmod_from_name(const char *name)
 {
-	int32		typmod;
+	int32 typmod;
 
 	if (name[0] == '\0')
 		ereport(ERROR,
@@ -200,13 +202,13 @@ typmod_from_name(const char *name)
 Datum
 gdpr_enctype_typmod_in(PG_FUNCTION_ARGS)
 {
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
-	Datum	   *elements;
-	int			count;
-	char	   *word;
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(0);
+	Datum *elements;
+	int count;
+	char *word;
 
-	deconstruct_array(array, CSTRINGOID, -2, false, TYPALIGN_CHAR,
-					  &elements, NULL, &count);
+	deconstruct_array(array, CSTRINGOID, -2, false, TYPALIGN_CHAR, &elements,
+					  NULL, &count);
 	if (count != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -220,7 +222,7 @@ gdpr_enctype_typmod_in(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctype_typmod_out(PG_FUNCTION_ARGS)
 {
-	int32		typmod = PG_GETARG_INT32(0);
+	int32 typmod = PG_GETARG_INT32(0);
 	const GdprContext *context;
 
 	if (typmod < 0)
@@ -228,8 +230,8 @@ gdpr_enctype_typmod_out(PG_FUNCTION_ARGS)
 	context = gdpr_keyring_context(typmod);
 	if (context == NULL)
 		PG_RETURN_CSTRING(psprintf("(%d)", typmod));
-	PG_RETURN_CSTRING(psprintf("(%s)",
-							   quote_literal_cstr(NameStr(context->name))));
+	PG_RETURN_CSTRING(
+		psprintf("(%s)", quote_literal_cstr(NameStr(context->name))));
 }
 
 /*
@@ -255,7 +257,7 @@ input(FunctionCallInfo fcinfo, const GdprKind *kind, const char *text,
 static Datum
 input_cstring(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	char	   *text = PG_GETARG_CSTRING(0);
+	char *text = PG_GETARG_CSTRING(0);
 
 	return input(fcinfo, kind, text, strlen(text));
 }
@@ -263,9 +265,9 @@ input_cstring(FunctionCallInfo fcinfo, const GdprKind *kind)
 static Datum
 input_message(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
-	int			length;
-	char	   *text = pq_getmsgtext(buf, buf->len - buf->cursor, &length);
+	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
+	int length;
+	char *text = pq_getmsgtext(buf, buf->len - buf->cursor, &length);
 
 	return input(fcinfo, kind, text, length);
 }
@@ -298,7 +300,7 @@ Datum
 gdpr_enctype_out(PG_FUNCTION_ARGS)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-	size_t		length;
+	size_t length;
 
 	PG_RETURN_CSTRING(gdpr_output_text(gdpr_value_bytes(value), &length));
 }
@@ -309,8 +311,8 @@ gdpr_enctype_send(PG_FUNCTION_ARGS)
 {
 	struct varlena *value = PG_GETARG_VARLENA_PP(0);
 	StringInfoData buf;
-	size_t		length;
-	char	   *text = gdpr_output_text(gdpr_value_bytes(value), &length);
+	size_t length;
+	char *text = gdpr_output_text(gdpr_value_bytes(value), &length);
 
 	pq_begintypsend(&buf);
 	pq_sendtext(&buf, text, (int) length);

@@ -16,16 +16,16 @@ extern bool gdpr_enctype_is(Oid typid);
 extern bool gdpr_enctype_has_equality(Oid typid);
 
 /* OIDs in this database; InvalidOid when the extension is not created. */
-extern Oid	gdpr_enctype_text_oid(void);
-extern Oid	gdpr_enctype_secret_oid(void);
+extern Oid gdpr_enctype_text_oid(void);
+extern Oid gdpr_enctype_secret_oid(void);
 
 /*
  * gdpr.enctext_probe(argtype, int4): makes the other side of a comparison with
  * a context's values.  The argument is enctext or text.
  */
-extern Oid	gdpr_enctype_probe_oid(Oid argtype);
+extern Oid gdpr_enctype_probe_oid(Oid argtype);
 
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_enctype_init(void);
 
-#endif							/* GDPR_ENCTYPE_H */
+#endif /* GDPR_ENCTYPE_H */

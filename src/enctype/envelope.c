@@ -10,13 +10,13 @@
 #include "enctype/envelope.h"
 
 static const char encode_table[] =
-"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static uint32
 read_uint32(const uint8 *p)
 {
 	return ((uint32) p[0] << 24) | ((uint32) p[1] << 16) |
-		((uint32) p[2] << 8) | (uint32) p[3];
+		   ((uint32) p[2] << 8) | (uint32) p[3];
 }
 
 static void
@@ -47,8 +47,8 @@ kind_is_defined(uint8 kind)
 static GdprEnvelopeError
 check_header(const GdprEnvelope *env)
 {
-	uint8		kind = GDPR_ENVELOPE_KIND(env);
-	bool		tag = (env->flags & GDPR_FLAG_TAG) != 0;
+	uint8 kind = GDPR_ENVELOPE_KIND(env);
+	bool tag = (env->flags & GDPR_FLAG_TAG) != 0;
 
 	if (!kind_is_defined(kind))
 		return GDPR_ENVELOPE_BAD_KIND;
@@ -108,8 +108,8 @@ GdprEnvelopeError
 gdpr_envelope_parse(const uint8 *data, size_t length, GdprEnvelope *env)
 {
 	GdprEnvelopeError error = parse_fixed(data, length, env);
-	size_t		header;
-	size_t		rest;
+	size_t header;
+	size_t rest;
 
 	if (error != GDPR_ENVELOPE_OK)
 		return error;
@@ -134,7 +134,7 @@ gdpr_envelope_parse(const uint8 *data, size_t length, GdprEnvelope *env)
 size_t
 gdpr_envelope_size(uint8 flags, bool payload, size_t length)
 {
-	size_t		size = GDPR_ENVELOPE_FIXED_LEN;
+	size_t size = GDPR_ENVELOPE_FIXED_LEN;
 
 	if (flags & GDPR_FLAG_TAG)
 		size += GDPR_ENVELOPE_TAG_LEN;
@@ -175,12 +175,12 @@ gdpr_envelope_write_header(uint8 *out, const GdprEnvelope *env)
 size_t
 gdpr_envelope_aad(const GdprEnvelope *env, const char *name, uint8 *out)
 {
-	size_t		used = 8;
-	size_t		name_length = strnlen(name, 64);
+	size_t used = 8;
+	size_t name_length = strnlen(name, 64);
 
 	out[0] = GDPR_ENVELOPE_VERSION;
 	out[1] = env->flags &
-		(GDPR_FLAG_KIND | GDPR_FLAG_SUBJECT | GDPR_FLAG_ERASED);
+			 (GDPR_FLAG_KIND | GDPR_FLAG_SUBJECT | GDPR_FLAG_ERASED);
 	write_uint32(out + 2, env->context);
 	out[6] = (uint8) (env->key_version >> 8);
 	out[7] = (uint8) env->key_version;
@@ -217,7 +217,7 @@ digit_value(char c)
 static bool
 is_base64(const char *text, size_t length)
 {
-	size_t		digits = length;
+	size_t digits = length;
 
 	if (length == 0 || length % 4 != 0)
 		return false;
@@ -239,15 +239,16 @@ is_base64(const char *text, size_t length)
 static bool
 claims_to_be_envelope(const char *base64)
 {
-	int			a = digit_value(base64[0]);
-	int			b = digit_value(base64[1]);
-	int			c = digit_value(base64[2]);
+	int a = digit_value(base64[0]);
+	int b = digit_value(base64[1]);
+	int c = digit_value(base64[2]);
 
 	if (a < 0 || b < 0 || c < 0)
 		return false;
 	if (((a << 2) | (b >> 4)) != GDPR_ENVELOPE_VERSION)
 		return false;
-	return kind_is_defined((uint8) ((((b & 0x0F) << 4) | (c >> 2)) & GDPR_FLAG_KIND));
+	return kind_is_defined(
+		(uint8) ((((b & 0x0F) << 4) | (c >> 2)) & GDPR_FLAG_KIND));
 }
 
 GdprTextForm
@@ -290,8 +291,8 @@ gdpr_envelope_to_text(const uint8 *data, size_t length, char *out)
 	out += GDPR_TEXT_PREFIX_LEN;
 	while (length > 0)
 	{
-		size_t		n = Min(length, 3);
-		uint32		group = (uint32) data[0] << 16;
+		size_t n = Min(length, 3);
+		uint32 group = (uint32) data[0] << 16;
 
 		if (n > 1)
 			group |= (uint32) data[1] << 8;
@@ -311,15 +312,15 @@ size_t
 gdpr_envelope_from_text(const char *text, size_t length, uint8 *out)
 {
 	const char *end = text + length;
-	uint8	   *start = out;
+	uint8 *start = out;
 
 	for (text += GDPR_TEXT_PREFIX_LEN; end - text >= 4; text += 4)
 	{
-		int			c = digit_value(text[2]);
-		int			d = digit_value(text[3]);
-		uint32		group = ((uint32) digit_value(text[0]) << 18) |
-			((uint32) digit_value(text[1]) << 12) |
-			((uint32) Max(c, 0) << 6) | (uint32) Max(d, 0);
+		int c = digit_value(text[2]);
+		int d = digit_value(text[3]);
+		uint32 group = ((uint32) digit_value(text[0]) << 18) |
+					   ((uint32) digit_value(text[1]) << 12) |
+					   ((uint32) Max(c, 0) << 6) | (uint32) Max(d, 0);
 
 		*out++ = (uint8) (group >> 16);
 		if (c >= 0)

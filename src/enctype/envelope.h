@@ -15,41 +15,41 @@
 #ifndef GDPR_ENVELOPE_H
 #define GDPR_ENVELOPE_H
 
-#define GDPR_ENVELOPE_VERSION	1
+#define GDPR_ENVELOPE_VERSION 1
 
-#define GDPR_FLAG_KIND			0x0F
-#define GDPR_FLAG_TAG			0x10	/* equality tag present */
-#define GDPR_FLAG_SUBJECT		0x20	/* subject key id present */
-#define GDPR_FLAG_INFLIGHT		0x40	/* sealed by a key of this server run */
-#define GDPR_FLAG_ERASED		0x80	/* no ciphertext, random tag */
+#define GDPR_FLAG_KIND	   0x0F
+#define GDPR_FLAG_TAG	   0x10 /* equality tag present */
+#define GDPR_FLAG_SUBJECT  0x20 /* subject key id present */
+#define GDPR_FLAG_INFLIGHT 0x40 /* sealed by a key of this server run */
+#define GDPR_FLAG_ERASED   0x80 /* no ciphertext, random tag */
 
 /* Kinds of payload: the low four bits of the flags. */
-#define GDPR_KIND_TEXT			1
-#define GDPR_KIND_FOLDED		2
-#define GDPR_KIND_SECRET		3
-#define GDPR_KIND_BYTES			4
-#define GDPR_KIND_JSON			5
-#define GDPR_KIND_NUMERIC		6
-#define GDPR_KIND_INT8			7
-#define GDPR_KIND_DATE			8
-#define GDPR_KIND_TIMESTAMPTZ	9
+#define GDPR_KIND_TEXT		  1
+#define GDPR_KIND_FOLDED	  2
+#define GDPR_KIND_SECRET	  3
+#define GDPR_KIND_BYTES		  4
+#define GDPR_KIND_JSON		  5
+#define GDPR_KIND_NUMERIC	  6
+#define GDPR_KIND_INT8		  7
+#define GDPR_KIND_DATE		  8
+#define GDPR_KIND_TIMESTAMPTZ 9
 
-#define GDPR_ENVELOPE_FIXED_LEN		9
-#define GDPR_ENVELOPE_TAG_LEN		16
-#define GDPR_ENVELOPE_SUBJECT_LEN	8
-#define GDPR_ENVELOPE_NONCE_LEN		12
-#define GDPR_ENVELOPE_GCM_LEN		16
+#define GDPR_ENVELOPE_FIXED_LEN	  9
+#define GDPR_ENVELOPE_TAG_LEN	  16
+#define GDPR_ENVELOPE_SUBJECT_LEN 8
+#define GDPR_ENVELOPE_NONCE_LEN	  12
+#define GDPR_ENVELOPE_GCM_LEN	  16
 
 /* As much of a value as comparisons need. */
-#define GDPR_ENVELOPE_HEAD_LEN		(GDPR_ENVELOPE_FIXED_LEN + GDPR_ENVELOPE_TAG_LEN)
+#define GDPR_ENVELOPE_HEAD_LEN (GDPR_ENVELOPE_FIXED_LEN + GDPR_ENVELOPE_TAG_LEN)
 
 /* What a value is longer than its payload, at most. */
-#define GDPR_ENVELOPE_OVERHEAD \
+#define GDPR_ENVELOPE_OVERHEAD                            \
 	(GDPR_ENVELOPE_HEAD_LEN + GDPR_ENVELOPE_SUBJECT_LEN + \
 	 GDPR_ENVELOPE_NONCE_LEN + GDPR_ENVELOPE_GCM_LEN)
 
 /* version, flags, context, key version, subject key id, a context's name */
-#define GDPR_ENVELOPE_AAD_LEN		(8 + GDPR_ENVELOPE_SUBJECT_LEN + 64)
+#define GDPR_ENVELOPE_AAD_LEN (8 + GDPR_ENVELOPE_SUBJECT_LEN + 64)
 
 typedef enum GdprEnvelopeError
 {
@@ -66,18 +66,18 @@ typedef enum GdprEnvelopeError
 /* A parsed value; the pointers lead into the bytes that were parsed. */
 typedef struct GdprEnvelope
 {
-	uint8		flags;
-	uint32		context;		/* hash; 0 in flight without a context */
-	uint16		key_version;
-	uint8		tag_generation; /* 0 without a tag */
-	const uint8 *tag;			/* NULL without one */
-	const uint8 *subject;		/* NULL without one */
-	const uint8 *nonce;			/* NULL when there is no payload */
-	const uint8 *sealed;		/* ciphertext, then the GCM tag */
-	size_t		length;			/* of the payload */
+	uint8 flags;
+	uint32 context; /* hash; 0 in flight without a context */
+	uint16 key_version;
+	uint8 tag_generation; /* 0 without a tag */
+	const uint8 *tag;	  /* NULL without one */
+	const uint8 *subject; /* NULL without one */
+	const uint8 *nonce;	  /* NULL when there is no payload */
+	const uint8 *sealed;  /* ciphertext, then the GCM tag */
+	size_t length;		  /* of the payload */
 } GdprEnvelope;
 
-#define GDPR_ENVELOPE_KIND(env)		((env)->flags & GDPR_FLAG_KIND)
+#define GDPR_ENVELOPE_KIND(env) ((env)->flags & GDPR_FLAG_KIND)
 
 /* Kinds whose values carry an equality tag. */
 extern bool gdpr_envelope_kind_has_tag(uint8 kind);
@@ -104,7 +104,7 @@ extern size_t gdpr_envelope_size(uint8 flags, bool payload, size_t length);
 extern uint8 *gdpr_envelope_write_header(uint8 *out, const GdprEnvelope *env);
 
 /* Where the equality tag lies in a value that has one. */
-#define gdpr_envelope_tag_place(data)	((data) + GDPR_ENVELOPE_FIXED_LEN)
+#define gdpr_envelope_tag_place(data) ((data) + GDPR_ENVELOPE_FIXED_LEN)
 
 /*
  * Additional authenticated data: version, kind with the subject and erased
@@ -120,16 +120,16 @@ extern size_t gdpr_envelope_aad(const GdprEnvelope *env, const char *name,
  * "gdpr:=", or that would be taken for an envelope, is printed with "gdpr:="
  * before it, so that output and input together change no value.
  */
-#define GDPR_TEXT_PREFIX		"gdpr:"
-#define GDPR_TEXT_PREFIX_LEN	5
-#define GDPR_TEXT_ESCAPE		"gdpr:="
-#define GDPR_TEXT_ESCAPE_LEN	6
+#define GDPR_TEXT_PREFIX	 "gdpr:"
+#define GDPR_TEXT_PREFIX_LEN 5
+#define GDPR_TEXT_ESCAPE	 "gdpr:="
+#define GDPR_TEXT_ESCAPE_LEN 6
 
 typedef enum GdprTextForm
 {
-	GDPR_TEXT_PLAIN,			/* the text is the value */
-	GDPR_TEXT_ESCAPED,			/* the value follows "gdpr:=" */
-	GDPR_TEXT_ENVELOPE,			/* base64 of something that claims to be one */
+	GDPR_TEXT_PLAIN,	/* the text is the value */
+	GDPR_TEXT_ESCAPED,	/* the value follows "gdpr:=" */
+	GDPR_TEXT_ENVELOPE, /* base64 of something that claims to be one */
 } GdprTextForm;
 
 extern GdprTextForm gdpr_envelope_text_form(const char *text, size_t length);
@@ -148,6 +148,7 @@ extern void gdpr_envelope_to_text(const uint8 *data, size_t length, char *out);
  * Decodes a text whose form is GDPR_TEXT_ENVELOPE; returns the bytes written,
  * at most gdpr_envelope_bytes_length(length).
  */
-extern size_t gdpr_envelope_from_text(const char *text, size_t length, uint8 *out);
+extern size_t gdpr_envelope_from_text(const char *text, size_t length,
+									  uint8 *out);
 
-#endif							/* GDPR_ENVELOPE_H */
+#endif /* GDPR_ENVELOPE_H */

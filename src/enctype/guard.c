@@ -43,8 +43,8 @@ GDPR_FUNCTION(gdpr_guard_ddl);
 /* An object that the statement made or changed. */
 typedef struct Touched
 {
-	Oid			class;
-	Oid			object;
+	Oid class;
+	Oid object;
 } Touched;
 
 /*
@@ -53,46 +53,45 @@ typedef struct Touched
  */
 typedef struct Stored
 {
-	Oid			class;
+	Oid class;
 	const char *trees;
-	SPIPlanPtr	plan;
+	SPIPlanPtr plan;
 } Stored;
 
 static Stored stored[] = {
 	{RelationRelationId,
-		"SELECT ev_action::text FROM pg_rewrite WHERE ev_class = $1 "
-		"UNION ALL SELECT ev_qual::text FROM pg_rewrite WHERE ev_class = $1 "
-		"UNION ALL SELECT adbin::text FROM pg_attrdef WHERE adrelid = $1 "
-		"UNION ALL SELECT conbin::text FROM pg_constraint WHERE conrelid = $1 "
-		"UNION ALL SELECT polqual::text FROM pg_policy WHERE polrelid = $1 "
-		"UNION ALL SELECT polwithcheck::text FROM pg_policy WHERE polrelid = $1 "
-		"UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indrelid = $1 "
-		"UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indexrelid = $1 "
-		"UNION ALL SELECT tgqual::text FROM pg_trigger WHERE tgrelid = $1 "
-		"UNION ALL SELECT partexprs::text FROM pg_partitioned_table WHERE partrelid = $1 "
-		"UNION ALL SELECT relpartbound::text FROM pg_class WHERE oid = $1 "
-		"UNION ALL SELECT relpartbound::text FROM pg_class, pg_inherits "
-	"WHERE oid = inhrelid AND inhparent = $1"},
+	 "SELECT ev_action::text FROM pg_rewrite WHERE ev_class = $1 "
+	 "UNION ALL SELECT ev_qual::text FROM pg_rewrite WHERE ev_class = $1 "
+	 "UNION ALL SELECT adbin::text FROM pg_attrdef WHERE adrelid = $1 "
+	 "UNION ALL SELECT conbin::text FROM pg_constraint WHERE conrelid = $1 "
+	 "UNION ALL SELECT polqual::text FROM pg_policy WHERE polrelid = $1 "
+	 "UNION ALL SELECT polwithcheck::text FROM pg_policy WHERE polrelid = $1 "
+	 "UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indrelid = $1 "
+	 "UNION ALL SELECT concat(indexprs, indpred) FROM pg_index WHERE indexrelid = $1 "
+	 "UNION ALL SELECT tgqual::text FROM pg_trigger WHERE tgrelid = $1 "
+	 "UNION ALL SELECT partexprs::text FROM pg_partitioned_table WHERE partrelid = $1 "
+	 "UNION ALL SELECT relpartbound::text FROM pg_class WHERE oid = $1 "
+	 "UNION ALL SELECT relpartbound::text FROM pg_class, pg_inherits "
+	 "WHERE oid = inhrelid AND inhparent = $1"},
 	{RewriteRelationId,
-		"SELECT ev_action::text FROM pg_rewrite WHERE oid = $1 "
-	"UNION ALL SELECT ev_qual::text FROM pg_rewrite WHERE oid = $1"},
+	 "SELECT ev_action::text FROM pg_rewrite WHERE oid = $1 "
+	 "UNION ALL SELECT ev_qual::text FROM pg_rewrite WHERE oid = $1"},
 	{PolicyRelationId,
-		"SELECT polqual::text FROM pg_policy WHERE oid = $1 "
-	"UNION ALL SELECT polwithcheck::text FROM pg_policy WHERE oid = $1"},
-	{TriggerRelationId,
-	"SELECT tgqual::text FROM pg_trigger WHERE oid = $1"},
+	 "SELECT polqual::text FROM pg_policy WHERE oid = $1 "
+	 "UNION ALL SELECT polwithcheck::text FROM pg_policy WHERE oid = $1"},
+	{TriggerRelationId, "SELECT tgqual::text FROM pg_trigger WHERE oid = $1"},
 	{ConstraintRelationId,
-	"SELECT conbin::text FROM pg_constraint WHERE oid = $1"},
+	 "SELECT conbin::text FROM pg_constraint WHERE oid = $1"},
 	{ProcedureRelationId,
-		"SELECT prosqlbody::text FROM pg_proc WHERE oid = $1 "
-	"UNION ALL SELECT proargdefaults::text FROM pg_proc WHERE oid = $1"},
+	 "SELECT prosqlbody::text FROM pg_proc WHERE oid = $1 "
+	 "UNION ALL SELECT proargdefaults::text FROM pg_proc WHERE oid = $1"},
 	{TypeRelationId,
-		"SELECT typdefaultbin::text FROM pg_type WHERE oid = $1 "
-	"UNION ALL SELECT conbin::text FROM pg_constraint WHERE contypid = $1"},
+	 "SELECT typdefaultbin::text FROM pg_type WHERE oid = $1 "
+	 "UNION ALL SELECT conbin::text FROM pg_constraint WHERE contypid = $1"},
 	{StatisticExtRelationId,
-	"SELECT stxexprs::text FROM pg_statistic_ext WHERE oid = $1"},
+	 "SELECT stxexprs::text FROM pg_statistic_ext WHERE oid = $1"},
 	{PublicationRelRelationId,
-	"SELECT prqual::text FROM pg_publication_rel WHERE oid = $1"},
+	 "SELECT prqual::text FROM pg_publication_rel WHERE oid = $1"},
 };
 
 static bool converting = false;
@@ -100,7 +99,7 @@ static bool converting = false;
 bool
 gdpr_guard_set_converting(bool value)
 {
-	bool		before = converting;
+	bool before = converting;
 
 	converting = value;
 	return before;
@@ -118,14 +117,15 @@ refuse_no_context(const char *kind, const char *name)
 static void
 check_columns(Relation relation)
 {
-	TupleDesc	columns = RelationGetDescr(relation);
+	TupleDesc columns = RelationGetDescr(relation);
 
 	for (int i = 0; i < columns->natts; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, i);
 
 		if (!column->attisdropped &&
-			gdpr_typetree_look(column->atttypid, column->atttypmod).without_context)
+			gdpr_typetree_look(column->atttypid, column->atttypmod)
+				.without_context)
 			refuse_no_context("column", NameStr(column->attname));
 	}
 }
@@ -171,11 +171,12 @@ holds_constant(const char *tree)
 
 	while ((tree = strstr(tree, key)) != NULL)
 	{
-		Oid			typid = atooid(tree + strlen(key));
+		Oid typid = atooid(tree + strlen(key));
 		const char *null = strstr(tree, ":constisnull ");
 
 		tree += strlen(key);
-		if (null != NULL && strncmp(null + strlen(":constisnull "), "true", 4) == 0)
+		if (null != NULL &&
+			strncmp(null + strlen(":constisnull "), "true", 4) == 0)
 			continue;
 		if (gdpr_typetree_look(typid, 1).encrypted)
 			return true;
@@ -196,13 +197,13 @@ refuse_constant(void)
 static uint64
 run_kept(SPIPlanPtr *kept, const char *sql, Oid object)
 {
-	Oid			argtype = OIDOID;
-	Datum		value = ObjectIdGetDatum(object);
-	int			nargs = OidIsValid(object) ? 1 : 0;
+	Oid argtype = OIDOID;
+	Datum value = ObjectIdGetDatum(object);
+	int nargs = OidIsValid(object) ? 1 : 0;
 
 	if (*kept == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(sql, nargs, &argtype);
+		SPIPlanPtr plan = SPI_prepare(sql, nargs, &argtype);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "cannot prepare a look at the catalog");
@@ -216,11 +217,12 @@ run_kept(SPIPlanPtr *kept, const char *sql, Oid object)
 static void
 check_trees(Stored *source, Oid object)
 {
-	uint64		count = run_kept(&source->plan, source->trees, object);
+	uint64 count = run_kept(&source->plan, source->trees, object);
 
 	for (uint64 i = 0; i < count; i++)
 	{
-		char	   *tree = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		char *tree = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+								  1);
 
 		if (tree != NULL && holds_constant(tree))
 			refuse_constant();
@@ -241,10 +243,10 @@ check_stored(const Touched *touched)
 static Datum
 result_value(int row, int number)
 {
-	bool		isnull;
+	bool isnull;
 
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 number, &isnull);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number,
+						 &isnull);
 }
 
 /* A pair of columns of a foreign key: can a value of one be a value of the other? */
@@ -266,14 +268,16 @@ static void
 check_foreign_keys(Oid relid)
 {
 	static SPIPlanPtr plan = NULL;
-	uint64		count = run_kept(&plan,
-								 "SELECT a.atttypid, a.atttypmod, b.atttypid, b.atttypmod"
-								 " FROM pg_constraint c, unnest(c.conkey, c.confkey) k (x, y),"
-								 " pg_attribute a, pg_attribute b"
-								 " WHERE c.contype = 'f' AND $1 IN (c.conrelid, c.confrelid)"
-								 " AND a.attrelid = c.conrelid AND a.attnum = k.x"
-								 " AND b.attrelid = c.confrelid AND b.attnum = k.y"
-								 " AND a.atttypid >= 16384 AND b.atttypid >= 16384", relid);
+	uint64 count = run_kept(
+		&plan,
+		"SELECT a.atttypid, a.atttypmod, b.atttypid, b.atttypmod"
+		" FROM pg_constraint c, unnest(c.conkey, c.confkey) k (x, y),"
+		" pg_attribute a, pg_attribute b"
+		" WHERE c.contype = 'f' AND $1 IN (c.conrelid, c.confrelid)"
+		" AND a.attrelid = c.conrelid AND a.attnum = k.x"
+		" AND b.attrelid = c.confrelid AND b.attnum = k.y"
+		" AND a.atttypid >= 16384 AND b.atttypid >= 16384",
+		relid);
 
 	for (uint64 i = 0; i < count; i++)
 		check_pair(DatumGetObjectId(result_value(i, 1)),
@@ -288,19 +292,22 @@ static void
 check_statistics(Oid object)
 {
 	static SPIPlanPtr plan = NULL;
-	uint64		count = run_kept(&plan,
-								 "SELECT a.atttypid, a.atttypmod"
-								 " FROM pg_statistic_ext s, pg_depend d, pg_attribute a"
-								 " WHERE $1 IN (s.oid, s.stxrelid)"
-								 " AND d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"
-								 " AND d.refclassid = 'pg_class'::regclass"
-								 " AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
-								 " AND a.atttypid >= 16384", object);
+	uint64 count = run_kept(
+		&plan,
+		"SELECT a.atttypid, a.atttypmod"
+		" FROM pg_statistic_ext s, pg_depend d, pg_attribute a"
+		" WHERE $1 IN (s.oid, s.stxrelid)"
+		" AND d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"
+		" AND d.refclassid = 'pg_class'::regclass"
+		" AND a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+		" AND a.atttypid >= 16384",
+		object);
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		if (gdpr_typetree_look(DatumGetObjectId(result_value(i, 1)),
-							   DatumGetInt32(result_value(i, 2))).encrypted)
+							   DatumGetInt32(result_value(i, 2)))
+				.encrypted)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("extended statistics cannot be kept of encrypted columns")));
@@ -312,8 +319,8 @@ check_statistics(Oid object)
 static bool
 check_relation(Oid relid)
 {
-	Relation	relation = RelationIdGetRelation(relid);
-	bool		temporary;
+	Relation relation = RelationIdGetRelation(relid);
+	bool temporary;
 
 	if (!RelationIsValid(relation))
 		return false;
@@ -332,7 +339,8 @@ check_relation(Oid relid)
 static void
 check_touched(const Touched *touched)
 {
-	if (touched->class == RelationRelationId && !check_relation(touched->object))
+	if (touched->class == RelationRelationId &&
+		!check_relation(touched->object))
 		return;
 	if (touched->class == TypeRelationId)
 		check_type(touched->object);
@@ -345,11 +353,13 @@ static Touched *
 list_touched(uint64 *count)
 {
 	static SPIPlanPtr plan = NULL;
-	Touched    *touched;
+	Touched *touched;
 
-	*count = run_kept(&plan,
-					  "SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()"
-					  " WHERE NOT in_extension AND objid IS NOT NULL", InvalidOid);
+	*count = run_kept(
+		&plan,
+		"SELECT DISTINCT classid, objid FROM pg_event_trigger_ddl_commands()"
+		" WHERE NOT in_extension AND objid IS NOT NULL",
+		InvalidOid);
 	touched = palloc(sizeof(Touched) * (*count + 1));
 	for (uint64 i = 0; i < *count; i++)
 	{
@@ -365,8 +375,8 @@ Datum
 gdpr_guard_ddl(PG_FUNCTION_ARGS)
 {
 	GdprSqlScope scope;
-	Touched    *touched;
-	uint64		count;
+	Touched *touched;
+	uint64 count;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -386,11 +396,11 @@ gdpr_guard_ddl(PG_FUNCTION_ARGS)
 static void
 check_new_type(Oid relid, AlterTableCmd *command)
 {
-	AttrNumber	attnum = get_attnum(relid, command->name);
-	ColumnDef  *definition = (ColumnDef *) command->def;
-	Oid			typid;
-	int32		typmod;
-	Oid			collation;
+	AttrNumber attnum = get_attnum(relid, command->name);
+	ColumnDef *definition = (ColumnDef *) command->def;
+	Oid typid;
+	int32 typmod;
+	Oid collation;
 
 	if (attnum == InvalidAttrNumber)
 		return;
@@ -410,13 +420,13 @@ void
 gdpr_guard_utility(Node *statement)
 {
 	AlterTableStmt *alter = (AlterTableStmt *) statement;
-	ListCell   *cell;
-	Oid			relid = InvalidOid;
+	ListCell *cell;
+	Oid relid = InvalidOid;
 
 	if (!IsA(statement, AlterTableStmt) || converting ||
 		!OidIsValid(gdpr_enctype_text_oid()))
 		return;
-	foreach(cell, alter->cmds)
+	foreach (cell, alter->cmds)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 

@@ -21,4 +21,4 @@ extern void gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object,
  */
 extern bool gdpr_guard_set_converting(bool converting);
 
-#endif							/* GDPR_GUARD_H */
+#endif /* GDPR_GUARD_H */

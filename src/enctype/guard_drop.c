@@ -41,7 +41,7 @@ GDPR_FUNCTION(gdpr_guard_before_drop);
  * Our types as the first dropped object of a statement found them.  Later the
  * functions by which they are found may be gone.
  */
-static Oid	known_types[2];
+static Oid known_types[2];
 
 static void
 remember_types(void)
@@ -57,22 +57,25 @@ remember_types(void)
 static List *
 types_in_use(Snapshot snapshot)
 {
-	List	   *types = list_make2_oid(known_types[0], known_types[1]);
-	int			before;
+	List *types = list_make2_oid(known_types[0], known_types[1]);
+	int before;
 
 	do
 	{
-		Relation	catalog = table_open(TypeRelationId, AccessShareLock);
-		SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
-		HeapTuple	tuple;
+		Relation catalog = table_open(TypeRelationId, AccessShareLock);
+		SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false,
+											  snapshot, 0, NULL);
+		HeapTuple tuple;
 
 		before = list_length(types);
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
 			Form_pg_type type = (Form_pg_type) GETSTRUCT(tuple);
 
-			if ((OidIsValid(type->typelem) && list_member_oid(types, type->typelem)) ||
-				(OidIsValid(type->typbasetype) && list_member_oid(types, type->typbasetype)))
+			if ((OidIsValid(type->typelem) &&
+				 list_member_oid(types, type->typelem)) ||
+				(OidIsValid(type->typbasetype) &&
+				 list_member_oid(types, type->typbasetype)))
 				types = list_append_unique_oid(types, type->oid);
 		}
 		systable_endscan(scan);
@@ -88,23 +91,25 @@ types_in_use(Snapshot snapshot)
 static bool
 keeps_rows(Oid relid, Snapshot snapshot)
 {
-	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
+	Relation catalog = table_open(RelationRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		result = false;
+	HeapTuple tuple;
+	bool result = false;
 
 	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, ClassOidIndexId, true, snapshot, 1, &key);
+	scan = systable_beginscan(catalog, ClassOidIndexId, true, snapshot, 1,
+							  &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		char		kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
+		char kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
 
-		result = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-			kind == RELKIND_MATVIEW || kind == RELKIND_FOREIGN_TABLE ||
-			kind == RELKIND_COMPOSITE_TYPE;
+		result = kind == RELKIND_RELATION ||
+				 kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_MATVIEW ||
+				 kind == RELKIND_FOREIGN_TABLE ||
+				 kind == RELKIND_COMPOSITE_TYPE;
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
@@ -114,11 +119,12 @@ keeps_rows(Oid relid, Snapshot snapshot)
 static int
 count_columns(Snapshot snapshot)
 {
-	List	   *types = types_in_use(snapshot);
-	Relation	catalog = table_open(AttributeRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
-	HeapTuple	tuple;
-	int			count = 0;
+	List *types = types_in_use(snapshot);
+	Relation catalog = table_open(AttributeRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot,
+										  0, NULL);
+	HeapTuple tuple;
+	int count = 0;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -137,9 +143,10 @@ count_columns(Snapshot snapshot)
 static void
 check_type_drop(Oid typid)
 {
-	int			count;
+	int count;
 
-	if (!OidIsValid(typid) || (typid != known_types[0] && typid != known_types[1]))
+	if (!OidIsValid(typid) ||
+		(typid != known_types[0] && typid != known_types[1]))
 		return;
 	count = ActiveSnapshotSet() ? count_columns(GetActiveSnapshot()) : 0;
 	if (count > 0)
@@ -154,8 +161,8 @@ check_type_drop(Oid typid)
 static Datum
 extension_column(HeapTuple tuple, TupleDesc columns, AttrNumber attnum)
 {
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, columns, &isnull);
+	bool isnull;
+	Datum value = heap_getattr(tuple, attnum, columns, &isnull);
 
 	return isnull ? (Datum) 0 : value;
 }
@@ -167,11 +174,13 @@ extension_column(HeapTuple tuple, TupleDesc columns, AttrNumber attnum)
 static char *
 record_condition(HeapTuple tuple, TupleDesc columns, Oid relid)
 {
-	Datum		config = extension_column(tuple, columns, Anum_pg_extension_extconfig);
-	Datum		condition = extension_column(tuple, columns, Anum_pg_extension_extcondition);
-	Datum	   *relations;
-	Datum	   *conditions;
-	int			count;
+	Datum config = extension_column(tuple, columns,
+									Anum_pg_extension_extconfig);
+	Datum condition = extension_column(tuple, columns,
+									   Anum_pg_extension_extcondition);
+	Datum *relations;
+	Datum *conditions;
+	int count;
 
 	if (config == 0 || condition == 0)
 		return NULL;
@@ -190,15 +199,16 @@ record_condition(HeapTuple tuple, TupleDesc columns, Oid relid)
 static char *
 find_record_condition(Oid relid, Oid extension)
 {
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *condition = NULL;
+	HeapTuple tuple;
+	char *condition = NULL;
 
 	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1, &key);
+	scan = systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1,
+							  &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		condition = record_condition(tuple, RelationGetDescr(catalog), relid);
@@ -211,9 +221,9 @@ static bool
 holds_records(Oid relid, const char *condition)
 {
 	GdprSqlScope scope;
-	uint64		found;
-	char	   *sql = psprintf("SELECT 1 FROM %s %s LIMIT 1",
-							   gdpr_ident_relation(relid), condition);
+	uint64 found;
+	char *sql = psprintf("SELECT 1 FROM %s %s LIMIT 1",
+						 gdpr_ident_relation(relid), condition);
 
 	gdpr_sql_begin_own(&scope);
 	found = gdpr_sql_run(sql, 0, NULL, NULL, NULL, true, SPI_OK_SELECT);
@@ -225,9 +235,9 @@ holds_records(Oid relid, const char *condition)
 static void
 check_record_drop(Oid relid)
 {
-	Oid			schema = gdpr_sql_schema();
-	Oid			extension;
-	char	   *condition;
+	Oid schema = gdpr_sql_schema();
+	Oid extension;
+	char *condition;
 
 	if (gdpr_guc_allow_drop || !OidIsValid(schema) ||
 		get_rel_namespace(relid) != schema ||

@@ -10,10 +10,10 @@
 
 typedef enum Verdict
 {
-	VERDICT_GOOD,				/* verified, or no key to verify with */
+	VERDICT_GOOD, /* verified, or no key to verify with */
 	VERDICT_FORGED,
-	VERDICT_NEEDS_TAG,			/* verified; tag holds what is missing */
-	VERDICT_NO_KEY,				/* lacks its tag and cannot get one */
+	VERDICT_NEEDS_TAG, /* verified; tag holds what is missing */
+	VERDICT_NO_KEY,	   /* lacks its tag and cannot get one */
 } Verdict;
 
 /*
@@ -26,8 +26,8 @@ verify_tag(const GdprKind *kind, const GdprContext *context,
 {
 	if (env->tag != NULL &&
 		gdpr_value_tag(kind, context, env->tag_generation, payload, tag))
-		return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ?
-			VERDICT_GOOD : VERDICT_FORGED;
+		return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ? VERDICT_GOOD
+														: VERDICT_FORGED;
 	if (gdpr_value_tag(kind, context, context->tag_generation, payload, tag))
 		return VERDICT_NEEDS_TAG;
 	return env->tag != NULL ? VERDICT_GOOD : VERDICT_NO_KEY;
@@ -37,9 +37,9 @@ static Verdict
 verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
 {
 	const GdprContext *context = gdpr_keyring_context(env->context);
-	uint8	   *buffer = palloc(env->length + 1);
-	GdprBytes	payload = {buffer, env->length};
-	Verdict		verdict = VERDICT_GOOD;
+	uint8 *buffer = palloc(env->length + 1);
+	GdprBytes payload = {buffer, env->length};
+	Verdict verdict = VERDICT_GOOD;
 
 	switch (gdpr_value_open(env, buffer))
 	{
@@ -67,10 +67,10 @@ static struct varlena *
 add_tag(const GdprEnvelope *env, const uint8 *tag)
 {
 	GdprEnvelope tagged = *env;
-	size_t		rest_length = GDPR_NONCE_LEN + env->length + GDPR_GCM_TAG_LEN;
+	size_t rest_length = GDPR_NONCE_LEN + env->length + GDPR_GCM_TAG_LEN;
 	struct varlena *value;
-	uint8	   *rest;
-	Size		size;
+	uint8 *rest;
+	Size size;
 
 	tagged.flags |= GDPR_FLAG_TAG;
 	tagged.tag = tag;
@@ -91,11 +91,12 @@ static struct varlena *
 take_verbatim(const GdprKind *kind, struct varlena *value,
 			  const GdprEnvelope *env, Node *escontext)
 {
-	uint8		tag[GDPR_TAG_LEN];
+	uint8 tag[GDPR_TAG_LEN];
 
 	if (env->flags & GDPR_FLAG_ERASED)
-		return env->tag != NULL || kind->canonical == NULL ?
-			value : gdpr_value_make_erased(kind, env->context);
+		return env->tag != NULL || kind->canonical == NULL
+				   ? value
+				   : gdpr_value_make_erased(kind, env->context);
 	switch (verify(kind, env, tag))
 	{
 		case VERDICT_GOOD:
@@ -119,10 +120,10 @@ static struct varlena *
 decode(const char *text, size_t length)
 {
 	struct varlena *value;
-	size_t		used;
+	size_t used;
 
-	value = (struct varlena *)
-		palloc(VARHDRSZ + gdpr_envelope_bytes_length(length));
+	value = (struct varlena *) palloc(VARHDRSZ +
+									  gdpr_envelope_bytes_length(length));
 	used = gdpr_envelope_from_text(text, length, (uint8 *) VARDATA(value));
 	SET_VARSIZE(value, VARHDRSZ + used);
 	return value;
@@ -133,7 +134,7 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 			   int32 typmod, Node *escontext)
 {
 	struct varlena *value = decode(text, length);
-	GdprBytes	bytes = gdpr_value_bytes(value);
+	GdprBytes bytes = gdpr_value_bytes(value);
 	GdprEnvelope env;
 
 	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
@@ -158,9 +159,8 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("encrypted value has a key of its own subject, which this version does not support")));
 	if (typmod >= 0 && env.context != (uint32) typmod)
-		return (struct varlena *)
-			DatumGetPointer(gdpr_value_move(kind, PointerGetDatum(value),
-											typmod, false));
+		return (struct varlena *) DatumGetPointer(
+			gdpr_value_move(kind, PointerGetDatum(value), typmod, false));
 	return take_verbatim(kind, value, &env, escontext);
 }
 
@@ -168,7 +168,7 @@ struct varlena *
 gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 				int32 typmod, Node *escontext)
 {
-	GdprBytes	plain = {(const uint8 *) text, length};
+	GdprBytes plain = {(const uint8 *) text, length};
 
 	switch (gdpr_envelope_text_form(text, length))
 	{
@@ -188,7 +188,7 @@ struct varlena *
 gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
 				  int32 typmod, bool is_explicit)
 {
-	GdprBytes	plain = {(const uint8 *) text, length};
+	GdprBytes plain = {(const uint8 *) text, length};
 
 	if (gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE)
 		return input_envelope(kind, text, length, typmod, NULL);

@@ -28,8 +28,8 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
-#define CLASS_CONSTRAINT	MAKE_SQLSTATE('2','3','0','0','0')
-#define CLASS_CHECK_OPTION	MAKE_SQLSTATE('4','4','0','0','0')
+#define CLASS_CONSTRAINT   MAKE_SQLSTATE('2', '3', '0', '0', '0')
+#define CLASS_CHECK_OPTION MAKE_SQLSTATE('4', '4', '0', '0', '0')
 
 static GdprLeakState state = {GDPR_EMIT_NORMAL, false, NULL, GDPR_EMIT_NORMAL};
 
@@ -114,9 +114,9 @@ gdpr_leak_close(GdprLeakScope *scope)
 static bool
 writes_encrypted(PlannedStmt *statement)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, statement->resultRelations)
+	foreach (cell, statement->resultRelations)
 	{
 		RangeTblEntry *rte = list_nth(statement->rtable, lfirst_int(cell) - 1);
 
@@ -129,7 +129,8 @@ writes_encrypted(PlannedStmt *statement)
 bool
 gdpr_leak_open_run(GdprLeakScope *scope, PlannedStmt *statement)
 {
-	bool		writes = statement->resultRelations != NIL && writes_encrypted(statement);
+	bool writes = statement->resultRelations != NIL &&
+				  writes_encrypted(statement);
 
 	if (!writes && !state.explaining)
 		return false;
@@ -149,17 +150,17 @@ gdpr_leak_open_run(GdprLeakScope *scope, PlannedStmt *statement)
 static bool
 has_backup_duty(Oid role)
 {
-	Oid			keys = get_relname_relid("context_key", gdpr_sql_schema());
+	Oid keys = get_relname_relid("context_key", gdpr_sql_schema());
 
 	return OidIsValid(keys) &&
-		pg_class_aclcheck(keys, role, ACL_SELECT) == ACLCHECK_OK;
+		   pg_class_aclcheck(keys, role, ACL_SELECT) == ACLCHECK_OK;
 }
 
 /* Whoever could restore the dump gets it whole; others get no tags to compare. */
 static GdprEmit
 mode_of_dump(Oid relid)
 {
-	Oid			role = GetUserId();
+	Oid role = GetUserId();
 
 	if (gdpr_compat_owns_relation(relid, role) || has_backup_duty(role))
 		return GDPR_EMIT_STORAGE_WITH_TAG;
@@ -175,7 +176,7 @@ named_relation(RangeVar *name)
 static bool
 open_copy(GdprLeakScope *scope, CopyStmt *copy)
 {
-	Oid			relid = named_relation(copy->relation);
+	Oid relid = named_relation(copy->relation);
 
 	/* COPY (query) is a query's result. */
 	if (!gdpr_typetree_relation(relid))
@@ -213,8 +214,8 @@ open_strip(GdprLeakScope *scope, bool needed, GdprLeakStrip strip)
 static bool
 reindexes_encrypted(ReindexStmt *reindex)
 {
-	Oid			relid = named_relation(reindex->relation);
-	char		kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+	Oid relid = named_relation(reindex->relation);
+	char kind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
 
 	if (reindex->relation == NULL)
 		return true;
@@ -227,9 +228,9 @@ reindexes_encrypted(ReindexStmt *reindex)
 static bool
 alters_encrypted(AlterTableStmt *alter)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, alter->cmds)
+	foreach (cell, alter->cmds)
 	{
 		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AlterColumnType)
 			return true;
@@ -249,20 +250,27 @@ gdpr_leak_open_utility(GdprLeakScope *scope, Node *statement)
 		case T_ExplainStmt:
 			return open_explain(scope);
 		case T_IndexStmt:
-			return open_strip(scope, gdpr_typetree_relation(named_relation(((IndexStmt *) statement)->relation)),
+			return open_strip(scope,
+							  gdpr_typetree_relation(named_relation(
+								  ((IndexStmt *) statement)->relation)),
 							  GDPR_STRIP_CONSTRAINT);
 		case T_AlterTableStmt:
-			return open_strip(scope, alters_encrypted((AlterTableStmt *) statement),
+			return open_strip(scope,
+							  alters_encrypted((AlterTableStmt *) statement),
 							  GDPR_STRIP_CONSTRAINT);
 		case T_ReindexStmt:
-			return open_strip(scope, reindexes_encrypted((ReindexStmt *) statement),
+			return open_strip(scope,
+							  reindexes_encrypted((ReindexStmt *) statement),
 							  GDPR_STRIP_CONSTRAINT);
 		case T_ConstraintsSetStmt:
 			return open_strip(scope, wrote_encrypted, GDPR_STRIP_CONSTRAINT);
 		case T_RefreshMatViewStmt:
 			/* Duplicate rows are printed under a class of their own. */
-			return open_strip(scope, gdpr_typetree_relation(named_relation(((RefreshMatViewStmt *) statement)->relation)),
-							  GDPR_STRIP_DETAIL);
+			return open_strip(
+				scope,
+				gdpr_typetree_relation(named_relation(
+					((RefreshMatViewStmt *) statement)->relation)),
+				GDPR_STRIP_DETAIL);
 		default:
 			return false;
 	}
@@ -272,7 +280,7 @@ static bool
 prints_row(int sqlerrcode)
 {
 	return ERRCODE_TO_CATEGORY(sqlerrcode) == CLASS_CONSTRAINT ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == CLASS_CHECK_OPTION;
+		   ERRCODE_TO_CATEGORY(sqlerrcode) == CLASS_CHECK_OPTION;
 }
 
 /* Classes whose details name objects; a row's text may be in any other. */
@@ -313,9 +321,9 @@ must_strip(GdprLeakStrip strip, int sqlerrcode)
 static char *
 copy_line(const char *context, const char *relation)
 {
-	char	   *start = psprintf("COPY %s, line ", relation);
-	size_t		length = strlen(start);
-	size_t		digits;
+	char *start = psprintf("COPY %s, line ", relation);
+	size_t length = strlen(start);
+	size_t digits;
 
 	if (context == NULL || strncmp(context, start, length) != 0)
 		return NULL;
@@ -336,8 +344,8 @@ void
 gdpr_leak_fail(GdprLeakScope *scope)
 {
 	GdprLeakStrip strip = scope->strip;
-	ErrorData  *edata;
-	char	   *line = NULL;
+	ErrorData *edata;
+	char *line = NULL;
 
 	gdpr_leak_close(scope);
 	if (!must_strip(strip, geterrcode()))
@@ -373,7 +381,8 @@ gdpr_leak_finish_end(QueryDesc *query)
 void
 gdpr_leak_report(ErrorData *edata)
 {
-	if (wrote_encrypted && edata->elevel >= ERROR && prints_row(edata->sqlerrcode))
+	if (wrote_encrypted && edata->elevel >= ERROR &&
+		prints_row(edata->sqlerrcode))
 		strip_error(edata);
 	else if (copying_in)
 		edata->context = NULL;

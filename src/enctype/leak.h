@@ -16,25 +16,25 @@
 typedef enum GdprLeakStrip
 {
 	GDPR_STRIP_NOTHING,
-	GDPR_STRIP_CONSTRAINT,		/* details of violated constraints */
-	GDPR_STRIP_DETAIL,			/* details of every error */
-	GDPR_STRIP_COPY,			/* also the line that COPY FROM stands at */
+	GDPR_STRIP_CONSTRAINT, /* details of violated constraints */
+	GDPR_STRIP_DETAIL,	   /* details of every error */
+	GDPR_STRIP_COPY,	   /* also the line that COPY FROM stands at */
 } GdprLeakStrip;
 
 /* The state of this backend, saved and restored as a whole. */
 typedef struct GdprLeakState
 {
-	GdprEmit	mode;
-	bool		explaining;		/* EXPLAIN is printing, not running */
-	QueryDesc  *ending;			/* it is between ExecutorFinish and ExecutorEnd */
-	GdprEmit	mode_before_end;
+	GdprEmit mode;
+	bool explaining;   /* EXPLAIN is printing, not running */
+	QueryDesc *ending; /* it is between ExecutorFinish and ExecutorEnd */
+	GdprEmit mode_before_end;
 } GdprLeakState;
 
 typedef struct GdprLeakScope
 {
 	GdprLeakState before;
 	GdprLeakStrip strip;
-	char	   *relation;		/* GDPR_STRIP_COPY: its name */
+	char *relation; /* GDPR_STRIP_COPY: its name */
 	MemoryContext context;
 } GdprLeakScope;
 
@@ -55,4 +55,4 @@ extern void gdpr_leak_report(ErrorData *edata);
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_leak_init(void);
 
-#endif							/* GDPR_LEAK_H */
+#endif /* GDPR_LEAK_H */

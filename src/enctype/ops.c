@@ -37,28 +37,29 @@ typedef enum Rank
 {
 	RANK_LOOSE,
 	RANK_TAGGED,
-	RANK_OTHER,					/* malformed, or without its tag */
+	RANK_OTHER, /* malformed, or without its tag */
 } Rank;
 
 typedef struct Operand
 {
-	Datum		datum;
-	Rank		rank;
-	GdprEnvelope env;			/* head only */
+	Datum datum;
+	Rank rank;
+	GdprEnvelope env; /* head only */
 } Operand;
 
 static Operand
 operand(Datum datum)
 {
-	Operand		result = {.datum = datum};
-	GdprBytes	head = gdpr_value_head(datum);
+	Operand result = {.datum = datum};
+	GdprBytes head = gdpr_value_head(datum);
 
 	if (!gdpr_envelope_peek(head.data, head.length, &result.env))
 		result.rank = RANK_OTHER;
 	else if (result.env.tag != NULL)
 		result.rank = RANK_TAGGED;
 	else
-		result.rank = gdpr_value_is_loose(&result.env) ? RANK_LOOSE : RANK_OTHER;
+		result.rank = gdpr_value_is_loose(&result.env) ? RANK_LOOSE
+													   : RANK_OTHER;
 	return result;
 }
 
@@ -75,9 +76,9 @@ whole(const Operand *op)
 static bool
 open_loose(const Operand *op, GdprBytes *canonical, uint8 **buffer)
 {
-	GdprBytes	bytes = whole(op);
+	GdprBytes bytes = whole(op);
 	GdprEnvelope env;
-	GdprBytes	payload;
+	GdprBytes payload;
 
 	*buffer = NULL;
 	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
@@ -94,7 +95,7 @@ open_loose(const Operand *op, GdprBytes *canonical, uint8 **buffer)
 static int
 compare_bytes(GdprBytes a, GdprBytes b)
 {
-	int			result = memcmp(a.data, b.data, Min(a.length, b.length));
+	int result = memcmp(a.data, b.data, Min(a.length, b.length));
 
 	if (result == 0 && a.length != b.length)
 		result = a.length < b.length ? -1 : 1;
@@ -104,13 +105,13 @@ compare_bytes(GdprBytes a, GdprBytes b)
 static int
 compare_loose(const Operand *a, const Operand *b)
 {
-	GdprBytes	a_plain;
-	GdprBytes	b_plain;
-	uint8	   *a_buffer;
-	uint8	   *b_buffer;
-	bool		a_opens = open_loose(a, &a_plain, &a_buffer);
-	bool		b_opens = open_loose(b, &b_plain, &b_buffer);
-	int			result;
+	GdprBytes a_plain;
+	GdprBytes b_plain;
+	uint8 *a_buffer;
+	uint8 *b_buffer;
+	bool a_opens = open_loose(a, &a_plain, &a_buffer);
+	bool b_opens = open_loose(b, &b_plain, &b_buffer);
+	int result;
 
 	if (a_opens && b_opens)
 		result = compare_bytes(a_plain, b_plain);
@@ -128,8 +129,8 @@ compare_loose(const Operand *a, const Operand *b)
 static int
 compare(Datum left, Datum right)
 {
-	Operand		a = operand(left);
-	Operand		b = operand(right);
+	Operand a = operand(left);
+	Operand b = operand(right);
 
 	if (a.rank == RANK_TAGGED && b.rank == RANK_TAGGED)
 		return memcmp(a.env.tag, b.env.tag, GDPR_TAG_LEN);
@@ -142,9 +143,10 @@ compare(Datum left, Datum right)
 
 /* Does what is asked have the tag of this value, under its own key? */
 static bool
-matches_tag(FmgrInfo *flinfo, const GdprProbeSource *source, const Operand *tagged)
+matches_tag(FmgrInfo *flinfo, const GdprProbeSource *source,
+			const Operand *tagged)
 {
-	uint8		tag[GDPR_TAG_LEN];
+	uint8 tag[GDPR_TAG_LEN];
 
 	gdpr_probe_tag(flinfo, source, tagged->env.context,
 				   tagged->env.tag_generation, tag);
@@ -162,8 +164,8 @@ loose_matches(FmgrInfo *flinfo, const Operand *loose, const Operand *tagged)
 static bool
 values_equal(FmgrInfo *flinfo, Datum left, Datum right)
 {
-	Operand		a = operand(left);
-	Operand		b = operand(right);
+	Operand a = operand(left);
+	Operand b = operand(right);
 
 	if (a.rank == RANK_TAGGED && b.rank == RANK_TAGGED)
 		return memcmp(a.env.tag, b.env.tag, GDPR_TAG_LEN) == 0;
@@ -177,12 +179,12 @@ values_equal(FmgrInfo *flinfo, Datum left, Datum right)
 static bool
 loose_equals_text(const Operand *loose, text *string)
 {
-	GdprBytes	payload = gdpr_kind_text.parse(gdpr_value_bytes(string));
-	GdprBytes	plain;
-	uint8	   *buffer;
+	GdprBytes payload = gdpr_kind_text.parse(gdpr_value_bytes(string));
+	GdprBytes plain;
+	uint8 *buffer;
 
 	return open_loose(loose, &plain, &buffer) &&
-		compare_bytes(plain, gdpr_kind_text.canonical(payload)) == 0;
+		   compare_bytes(plain, gdpr_kind_text.canonical(payload)) == 0;
 }
 
 static bool
@@ -190,13 +192,14 @@ equal_text(FmgrInfo *flinfo, Datum value, text *string)
 {
 	GdprProbeSource source = {&gdpr_kind_text, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
-	Operand		op = operand(value);
+	Operand op = operand(value);
 
-	if (gdpr_envelope_text_form(data, source.bytes.length) == GDPR_TEXT_ENVELOPE)
-		return values_equal(flinfo, value,
-					 PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
-													   source.bytes.length,
-													   -1, true)));
+	if (gdpr_envelope_text_form(data, source.bytes.length) ==
+		GDPR_TEXT_ENVELOPE)
+		return values_equal(
+			flinfo, value,
+			PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
+											  source.bytes.length, -1, true)));
 	if (op.rank == RANK_TAGGED)
 		return matches_tag(flinfo, &source, &op);
 	return op.rank == RANK_LOOSE && loose_equals_text(&op, string);
@@ -205,41 +208,43 @@ equal_text(FmgrInfo *flinfo, Datum value, text *string)
 Datum
 gdpr_enctext_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+	PG_RETURN_BOOL(
+		values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
 }
 
 Datum
 gdpr_enctext_ne(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+	PG_RETURN_BOOL(
+		!values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
 }
 
 Datum
 gdpr_enctext_eq_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0),
-							  PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_BOOL(
+		equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_TEXT_PP(1)));
 }
 
 Datum
 gdpr_enctext_ne_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0),
-							   PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_BOOL(
+		!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_TEXT_PP(1)));
 }
 
 Datum
 gdpr_text_eq_enctext(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1),
-							  PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_BOOL(
+		equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1), PG_GETARG_TEXT_PP(0)));
 }
 
 Datum
 gdpr_text_ne_enctext(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1),
-							   PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_BOOL(
+		!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1), PG_GETARG_TEXT_PP(0)));
 }
 
 Datum
@@ -276,10 +281,10 @@ gdpr_enctext_cmp(PG_FUNCTION_ARGS)
 static uint64
 hash_value(Datum datum, uint64 seed)
 {
-	Operand		op = operand(datum);
-	GdprBytes	plain;
-	uint8	   *buffer = NULL;
-	uint64		hash;
+	Operand op = operand(datum);
+	GdprBytes plain;
+	uint8 *buffer = NULL;
+	uint64 hash;
 
 	if (op.rank == RANK_TAGGED)
 		return hash_bytes_extended(op.env.tag, GDPR_TAG_LEN, seed);
@@ -300,5 +305,6 @@ gdpr_enctext_hash(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctext_hash_extended(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_UINT64(hash_value(PG_GETARG_DATUM(0), (uint64) PG_GETARG_INT64(1)));
+	PG_RETURN_UINT64(
+		hash_value(PG_GETARG_DATUM(0), (uint64) PG_GETARG_INT64(1)));
 }

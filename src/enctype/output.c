@@ -17,7 +17,7 @@ static GdprEmit emit_mode = GDPR_EMIT_NORMAL;
 GdprEmit
 gdpr_output_set_mode(GdprEmit mode)
 {
-	GdprEmit	before = emit_mode;
+	GdprEmit before = emit_mode;
 
 	emit_mode = mode;
 	return before;
@@ -60,7 +60,7 @@ shows_plaintext(const GdprEnvelope *env, GdprEmit mode)
 	if (gdpr_value_is_loose(env))
 		return true;
 	return gdpr_guc_output == GDPR_OUTPUT_PLAINTEXT &&
-		user_may(env, GDPR_PRIV_READ);
+		   user_may(env, GDPR_PRIV_READ);
 }
 
 static bool
@@ -69,16 +69,16 @@ shows_tag(const GdprEnvelope *env, GdprEmit mode)
 	if (mode == GDPR_EMIT_STORAGE_WITH_TAG)
 		return true;
 	return mode != GDPR_EMIT_STORAGE_WITHOUT_TAG &&
-		user_may(env, GDPR_PRIV_SEARCH);
+		   user_may(env, GDPR_PRIV_SEARCH);
 }
 
 static char *
 copy_text(GdprBytes text, size_t *length)
 {
-	bool		escape = gdpr_envelope_text_needs_escape((const char *) text.data,
-														 text.length);
-	size_t		prefix = escape ? GDPR_TEXT_ESCAPE_LEN : 0;
-	char	   *out = palloc(prefix + text.length + 1);
+	bool escape = gdpr_envelope_text_needs_escape((const char *) text.data,
+												  text.length);
+	size_t prefix = escape ? GDPR_TEXT_ESCAPE_LEN : 0;
+	char *out = palloc(prefix + text.length + 1);
 
 	memcpy(out, GDPR_TEXT_ESCAPE, prefix);
 	memcpy(out + prefix, text.data, text.length);
@@ -92,9 +92,9 @@ static char *
 plaintext(const GdprEnvelope *env, size_t *length)
 {
 	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
-	GdprBytes	payload;
-	GdprBytes	text;
-	uint8	   *buffer;
+	GdprBytes payload;
+	GdprBytes text;
+	uint8 *buffer;
 
 	if (kind == NULL)
 		return NULL;
@@ -119,7 +119,7 @@ plaintext(const GdprEnvelope *env, size_t *length)
 static char *
 encode(const uint8 *data, size_t size, size_t *length)
 {
-	char	   *out;
+	char *out;
 
 	*length = gdpr_envelope_text_length(size);
 	out = palloc(*length + 1);
@@ -133,10 +133,10 @@ static char *
 encode_without_tag(GdprBytes bytes, const GdprEnvelope *env, size_t *length)
 {
 	GdprEnvelope bare = *env;
-	size_t		old_header = gdpr_envelope_size(env->flags, false, 0);
-	size_t		rest_length = bytes.length - old_header;
-	uint8	   *copy = palloc(bytes.length);
-	uint8	   *rest;
+	size_t old_header = gdpr_envelope_size(env->flags, false, 0);
+	size_t rest_length = bytes.length - old_header;
+	uint8 *copy = palloc(bytes.length);
+	uint8 *rest;
 
 	bare.flags &= ~GDPR_FLAG_TAG;
 	bare.tag = NULL;
@@ -149,9 +149,9 @@ encode_without_tag(GdprBytes bytes, const GdprEnvelope *env, size_t *length)
 char *
 gdpr_output_text(GdprBytes bytes, size_t *length)
 {
-	GdprEmit	mode = gdpr_output_mode();
+	GdprEmit mode = gdpr_output_mode();
 	GdprEnvelope env;
-	char	   *text;
+	char *text;
 
 	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
 		return encode(bytes.data, bytes.length, length);

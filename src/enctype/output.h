@@ -41,4 +41,4 @@ extern GdprEmit gdpr_output_mode(void);
  */
 extern char *gdpr_output_text(GdprBytes bytes, size_t *length);
 
-#endif							/* GDPR_OUTPUT_H */
+#endif /* GDPR_OUTPUT_H */

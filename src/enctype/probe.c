@@ -26,25 +26,24 @@ GDPR_FUNCTION(gdpr_enctext_probe_text);
  */
 typedef struct ProbeCache
 {
-	Oid			user;
-	uint32		context;
-	uint8		generation;
-	bool		is_sealed;
-	uint16		length;
-	uint8		tag[GDPR_TAG_LEN];
-	uint8		bytes[CACHED_SOURCE];
+	Oid user;
+	uint32 context;
+	uint8 generation;
+	bool is_sealed;
+	uint16 length;
+	uint8 tag[GDPR_TAG_LEN];
+	uint8 bytes[CACHED_SOURCE];
 } ProbeCache;
 
 static bool
 cache_holds(const ProbeCache *cache, const GdprProbeSource *source,
 			uint32 context, uint8 generation)
 {
-	return cache->length == source->bytes.length &&
-		cache->context == context &&
-		cache->generation == generation &&
-		cache->is_sealed == source->is_sealed &&
-		cache->user == GetUserId() &&
-		memcmp(cache->bytes, source->bytes.data, cache->length) == 0;
+	return cache->length == source->bytes.length && cache->context == context &&
+		   cache->generation == generation &&
+		   cache->is_sealed == source->is_sealed &&
+		   cache->user == GetUserId() &&
+		   memcmp(cache->bytes, source->bytes.data, cache->length) == 0;
 }
 
 static void
@@ -86,8 +85,8 @@ make_tag_of_sealed(const GdprProbeSource *source, const GdprContext *context,
 				   uint8 generation, uint8 *tag)
 {
 	GdprEnvelope env;
-	GdprBytes	payload;
-	uint8	   *buffer;
+	GdprBytes payload;
+	uint8 *buffer;
 
 	gdpr_value_parse(source->bytes, &env);
 	buffer = palloc(env.length + 1);
@@ -104,7 +103,7 @@ gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash,
 {
 	const ProbeCache *cache = flinfo != NULL ? flinfo->fn_extra : NULL;
 	const GdprContext *context;
-	uint8		actual;
+	uint8 actual;
 
 	if (cache != NULL && cache_holds(cache, source, hash, generation))
 	{
@@ -127,7 +126,7 @@ gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash,
 static struct varlena *
 make_probe(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash)
 {
-	uint8		tag[GDPR_TAG_LEN];
+	uint8 tag[GDPR_TAG_LEN];
 	GdprEnvelope env = {
 		.flags = source->kind->kind | GDPR_FLAG_INFLIGHT | GDPR_FLAG_TAG,
 		.context = hash,
@@ -165,7 +164,7 @@ static Datum
 probe_value(FunctionCallInfo fcinfo, Datum value, int32 typmod)
 {
 	GdprProbeSource source = {&gdpr_kind_text, {NULL, 0}, true};
-	GdprBytes	head = gdpr_value_head(value);
+	GdprBytes head = gdpr_value_head(value);
 	GdprEnvelope env;
 
 	if (typmod < 0)
@@ -191,17 +190,17 @@ gdpr_enctext_probe(PG_FUNCTION_ARGS)
 Datum
 gdpr_enctext_probe_text(PG_FUNCTION_ARGS)
 {
-	text	   *string = PG_GETARG_TEXT_PP(0);
-	int32		typmod = PG_GETARG_INT32(1);
+	text *string = PG_GETARG_TEXT_PP(0);
+	int32 typmod = PG_GETARG_INT32(1);
 	GdprProbeSource source = {&gdpr_kind_text, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
 
 	if (typmod < 0 || gdpr_envelope_text_form(data, source.bytes.length) ==
-		GDPR_TEXT_ENVELOPE)
-		return probe_value(fcinfo,
-						   PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
-															 source.bytes.length,
-															 -1, true)),
-						   typmod);
+						  GDPR_TEXT_ENVELOPE)
+		return probe_value(
+			fcinfo,
+			PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
+											  source.bytes.length, -1, true)),
+			typmod);
 	PG_RETURN_POINTER(make_probe(fcinfo->flinfo, &source, typmod));
 }

@@ -11,8 +11,8 @@
 typedef struct GdprProbeSource
 {
 	const GdprKind *kind;
-	GdprBytes	bytes;
-	bool		is_sealed;		/* bytes are a loose value's envelope */
+	GdprBytes bytes;
+	bool is_sealed; /* bytes are a loose value's envelope */
 } GdprProbeSource;
 
 /*
@@ -23,4 +23,4 @@ typedef struct GdprProbeSource
 extern void gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source,
 						   uint32 context, uint8 generation, uint8 *tag);
 
-#endif							/* GDPR_PROBE_H */
+#endif /* GDPR_PROBE_H */

@@ -16,12 +16,12 @@ GDPR_FUNCTION(gdpr_probe_array_make);
 /* What a call site of the array probe keeps from one row to the next. */
 typedef struct ProbeArrayCache
 {
-	FmgrInfo	scalar;			/* the probe of one element */
-	Oid			element_type;
-	ArrayType  *input;
-	ArrayType  *result;
-	Oid			userid;			/* whose right to search the result shows */
-	int32		context;
+	FmgrInfo scalar; /* the probe of one element */
+	Oid element_type;
+	ArrayType *input;
+	ArrayType *result;
+	Oid userid; /* whose right to search the result shows */
+	int32 context;
 } ProbeArrayCache;
 
 static ProbeArrayCache *
@@ -44,23 +44,23 @@ static bool
 same_array(const ArrayType *a, const ArrayType *b)
 {
 	return a != NULL && VARSIZE(a) == VARSIZE(b) &&
-		memcmp(a, b, VARSIZE(a)) == 0;
+		   memcmp(a, b, VARSIZE(a)) == 0;
 }
 
 static ArrayType *
 probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
 {
-	Oid			ours = gdpr_enctype_text_oid();
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-	int16		length;
-	bool		byval;
-	char		align;
+	Oid ours = gdpr_enctype_text_oid();
+	Datum *values;
+	bool *nulls;
+	int count;
+	int16 length;
+	bool byval;
+	char align;
 
 	get_typlenbyvalalign(cache->element_type, &length, &byval, &align);
-	deconstruct_array(input, cache->element_type, length, byval, align,
-					  &values, &nulls, &count);
+	deconstruct_array(input, cache->element_type, length, byval, align, &values,
+					  &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i])
@@ -79,10 +79,11 @@ probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
 Datum
 gdpr_probe_array_make(PG_FUNCTION_ARGS)
 {
-	ArrayType  *input = PG_GETARG_ARRAYTYPE_P(0);
-	int32		context = PG_GETARG_INT32(1);
-	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo, ARR_ELEMTYPE(input));
-	ArrayType  *result;
+	ArrayType *input = PG_GETARG_ARRAYTYPE_P(0);
+	int32 context = PG_GETARG_INT32(1);
+	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo,
+											   ARR_ELEMTYPE(input));
+	ArrayType *result;
 	MemoryContext old;
 
 	if (same_array(cache->input, input) && cache->context == context &&
@@ -96,8 +97,10 @@ gdpr_probe_array_make(PG_FUNCTION_ARGS)
 	if (cache->result != NULL)
 		pfree(cache->result);
 	cache->input = cache->result = NULL;
-	cache->input = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(input), false, -1));
-	cache->result = (ArrayType *) DatumGetPointer(datumCopy(PointerGetDatum(result), false, -1));
+	cache->input = (ArrayType *) DatumGetPointer(
+		datumCopy(PointerGetDatum(input), false, -1));
+	cache->result = (ArrayType *) DatumGetPointer(
+		datumCopy(PointerGetDatum(result), false, -1));
 	MemoryContextSwitchTo(old);
 	cache->context = context;
 	cache->userid = GetUserId();

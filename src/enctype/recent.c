@@ -21,11 +21,11 @@
 
 typedef struct Entry
 {
-	bool		used;
-	uint16		length;
-	uint8		nonce[GDPR_ENVELOPE_NONCE_LEN];
-	uint8		gcm_tag[GDPR_ENVELOPE_GCM_LEN];
-	uint8		payload[LONGEST];
+	bool used;
+	uint16 length;
+	uint8 nonce[GDPR_ENVELOPE_NONCE_LEN];
+	uint8 gcm_tag[GDPR_ENVELOPE_GCM_LEN];
+	uint8 payload[LONGEST];
 } Entry;
 
 static Entry entries[ENTRIES];
@@ -45,7 +45,7 @@ forget_all(XactEvent event, void *arg)
 void
 gdpr_recent_add(const uint8 *nonce, const uint8 *gcm_tag, GdprBytes payload)
 {
-	Entry	   *entry = &entries[next_entry];
+	Entry *entry = &entries[next_entry];
 
 	if (payload.length > LONGEST)
 		return;

@@ -14,4 +14,4 @@ extern void gdpr_recent_add(const uint8 *nonce, const uint8 *gcm_tag,
 /* Copies the payload to out and returns true when this value is remembered. */
 extern bool gdpr_recent_find(const GdprEnvelope *env, uint8 *out);
 
-#endif							/* GDPR_RECENT_H */
+#endif /* GDPR_RECENT_H */

@@ -22,7 +22,7 @@
 static Oid
 element_base(Oid typid)
 {
-	Oid			element = get_base_element_type(typid);
+	Oid element = get_base_element_type(typid);
 
 	return OidIsValid(element) ? getBaseType(element) : InvalidOid;
 }
@@ -31,13 +31,13 @@ element_base(Oid typid)
 static bool
 is_tagged(Node *expr)
 {
-	Oid			typid = exprType(expr);
+	Oid typid = exprType(expr);
 
 	if (typid < FirstNormalObjectId)
 		return false;
 	typid = getBaseType(typid);
 	return gdpr_enctype_has_equality(typid) ||
-		gdpr_enctype_has_equality(element_base(typid));
+		   gdpr_enctype_has_equality(element_base(typid));
 }
 
 void
@@ -71,11 +71,11 @@ refuse_order(void)
 static bool
 sorts_by_tag(Node *expr)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (!IsA(expr, RowExpr))
 		return gdpr_typetree_look(exprType(expr), -1).encrypted;
-	foreach(cell, ((RowExpr *) expr)->args)
+	foreach (cell, ((RowExpr *) expr)->args)
 	{
 		if (sorts_by_tag(lfirst(cell)))
 			return true;
@@ -87,13 +87,14 @@ sorts_by_tag(Node *expr)
 static void
 check_order(List *clauses, List *targets)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, clauses)
+	foreach (cell, clauses)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
 
-		if (sorts_by_tag((Node *) get_sortgroupclause_tle(clause, targets)->expr))
+		if (sorts_by_tag(
+				(Node *) get_sortgroupclause_tle(clause, targets)->expr))
 			refuse_order();
 	}
 }
@@ -102,11 +103,11 @@ check_order(List *clauses, List *targets)
 static bool
 mixes_tags(Node *expr)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (IsA(expr, RowExpr))
 	{
-		foreach(cell, ((RowExpr *) expr)->args)
+		foreach (cell, ((RowExpr *) expr)->args)
 		{
 			if (mixes_tags(lfirst(cell)))
 				return true;
@@ -122,9 +123,9 @@ mixes_tags(Node *expr)
 static void
 check_grouping(List *clauses, List *targets, const char *what)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, clauses)
+	foreach (cell, clauses)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
 
@@ -136,14 +137,15 @@ check_grouping(List *clauses, List *targets, const char *what)
 static void
 check_windows(Query *query)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, query->windowClause)
+	foreach (cell, query->windowClause)
 	{
 		WindowClause *window = lfirst_node(WindowClause, cell);
 
 		check_order(window->orderClause, query->targetList);
-		check_grouping(window->partitionClause, query->targetList, "PARTITION BY");
+		check_grouping(window->partitionClause, query->targetList,
+					   "PARTITION BY");
 	}
 }
 
@@ -151,15 +153,15 @@ check_windows(Query *query)
 void
 gdpr_refuse_set_operation(SetOperationStmt *setop)
 {
-	ListCell   *type;
-	ListCell   *typmod;
+	ListCell *type;
+	ListCell *typmod;
 
 	if (setop->groupClauses == NIL)
 		return;
-	forboth(type, setop->colTypes, typmod, setop->colTypmods)
+	forboth (type, setop->colTypes, typmod, setop->colTypmods)
 	{
-		Oid			typid = lfirst_oid(type);
-		int32		context = lfirst_int(typmod);
+		Oid typid = lfirst_oid(type);
+		int32 context = lfirst_int(typmod);
 
 		if (typid < FirstNormalObjectId || context >= 0)
 			continue;

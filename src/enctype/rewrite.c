@@ -36,30 +36,30 @@
 #include "utils/syscache.h"
 
 /* Operators of all arrays; PostgreSQL has names for some of them. */
-#define OID_ARRAY_EQ			1070
-#define OID_ARRAY_NE			1071
+#define OID_ARRAY_EQ 1070
+#define OID_ARRAY_NE 1071
 
 /* The equality operators of enctext, by what stands on either side. */
 typedef enum OperatorKind
 {
 	KIND_NONE = -1,
-	KIND_BOTH,					/* enctext, enctext: the one to rewrite into */
-	KIND_LEFT,					/* enctext, text */
-	KIND_RIGHT,					/* text, enctext */
+	KIND_BOTH,	/* enctext, enctext: the one to rewrite into */
+	KIND_LEFT,	/* enctext, text */
+	KIND_RIGHT, /* text, enctext */
 	KIND_COUNT
 } OperatorKind;
 
 typedef struct Operators
 {
-	Oid			equal[KIND_COUNT];
-	Oid			unequal[KIND_COUNT];
+	Oid equal[KIND_COUNT];
+	Oid unequal[KIND_COUNT];
 } Operators;
 
 /* Two sides of a comparison that are to be brought together. */
 typedef struct Sides
 {
-	Node	   *left;
-	Node	   *right;
+	Node *left;
+	Node *right;
 } Sides;
 
 GDPR_FUNCTION(gdpr_rewrite_eq_support);
@@ -91,8 +91,8 @@ find_operator(const char *name, Oid left, Oid right, Oid schema)
 static Oid
 schema_of_type(Oid typid)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
-	Oid			schema;
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
+	Oid schema;
 
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
@@ -105,10 +105,10 @@ schema_of_type(Oid typid)
 static const Operators *
 get_operators(void)
 {
-	Oid			ours = gdpr_enctype_text_oid();
-	Oid			lefts[] = {ours, ours, TEXTOID};
-	Oid			rights[] = {ours, TEXTOID, ours};
-	Oid			schema;
+	Oid ours = gdpr_enctype_text_oid();
+	Oid lefts[] = {ours, ours, TEXTOID};
+	Oid rights[] = {ours, TEXTOID, ours};
+	Oid schema;
 
 	if (!OidIsValid(ours))
 		return NULL;
@@ -153,14 +153,15 @@ operator_over_both(bool negated)
 static int32
 probe_context(FuncExpr *call)
 {
-	Const	   *context;
+	Const *context;
 
 	if (list_length(call->args) != 2 || !IsA(lsecond(call->args), Const))
 		return -1;
 	context = (Const *) lsecond(call->args);
 	if (context->consttype != INT4OID || context->constisnull)
 		return -1;
-	if (call->funcid != gdpr_enctype_probe_oid(exprType((Node *) linitial(call->args))))
+	if (call->funcid !=
+		gdpr_enctype_probe_oid(exprType((Node *) linitial(call->args))))
 		return -1;
 	return DatumGetInt32(context->constvalue);
 }
@@ -168,8 +169,8 @@ probe_context(FuncExpr *call)
 int32
 gdpr_rewrite_context(Node *expr)
 {
-	Oid			typid = exprType(expr);
-	int32		typmod = exprTypmod(expr);
+	Oid typid = exprType(expr);
+	int32 typmod = exprTypmod(expr);
 
 	if (typid < FirstNormalObjectId || typmod >= 0)
 		return typid < FirstNormalObjectId ? -1 : typmod;
@@ -193,7 +194,7 @@ gdpr_rewrite_same_domain(int32 left, int32 right)
 	a = gdpr_keyring_context((uint32) left);
 	b = gdpr_keyring_context((uint32) right);
 	return a != NULL && b != NULL &&
-		strcmp(NameStr(a->tag_domain), NameStr(b->tag_domain)) == 0;
+		   strcmp(NameStr(a->tag_domain), NameStr(b->tag_domain)) == 0;
 }
 
 static bool
@@ -218,18 +219,18 @@ has_rows(Node *expr)
 static Node *
 wrap_in_probe(Node *value, int32 context, Oid result)
 {
-	Oid			argtype = exprType(value);
-	Oid			funcid = gdpr_enctype_probe_oid(argtype);
-	Const	   *typmod;
-	FuncExpr   *call;
-	Node	   *sealed;
+	Oid argtype = exprType(value);
+	Oid funcid = gdpr_enctype_probe_oid(argtype);
+	Const *typmod;
+	FuncExpr *call;
+	Node *sealed;
 
 	if (!OidIsValid(funcid))
 		elog(ERROR, "no probe function for type %u", argtype);
 	typmod = makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 					   Int32GetDatum(context), false, true);
-	call = makeFuncExpr(funcid, result, list_make2(value, typmod),
-						InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	call = makeFuncExpr(funcid, result, list_make2(value, typmod), InvalidOid,
+						InvalidOid, COERCE_EXPLICIT_CALL);
 	sealed = gdpr_seal_call(call);
 	return sealed != NULL ? sealed : (Node *) call;
 }
@@ -241,16 +242,17 @@ as_probe_input(Node *value, Oid wanted)
 	if (exprType(value) == wanted)
 		return value;
 	return (Node *) makeRelabelType((Expr *) value, wanted, -1,
-									get_typcollation(wanted), COERCE_IMPLICIT_CAST);
+									get_typcollation(wanted),
+									COERCE_IMPLICIT_CAST);
 }
 
 /* The value as the array or scalar of enctext or text that it is at the base. */
 static Node *
 wrap_side(Node *value, int32 context, bool is_array, bool is_text)
 {
-	Oid			ours = gdpr_enctype_text_oid();
-	Oid			input = is_text ? TEXTOID : ours;
-	Oid			result = ours;
+	Oid ours = gdpr_enctype_text_oid();
+	Oid input = is_text ? TEXTOID : ours;
+	Oid result = ours;
 
 	if (is_array)
 	{
@@ -263,8 +265,8 @@ wrap_side(Node *value, int32 context, bool is_array, bool is_text)
 static bool
 is_loose_constant(Node *expr)
 {
-	Const	   *constant = (Const *) expr;
-	GdprBytes	head;
+	Const *constant = (Const *) expr;
+	GdprBytes head;
 	GdprEnvelope env;
 
 	if (!IsA(expr, Const) || constant->constisnull ||
@@ -272,7 +274,7 @@ is_loose_constant(Node *expr)
 		return false;
 	head = gdpr_value_head(constant->constvalue);
 	return gdpr_envelope_peek(head.data, head.length, &env) &&
-		gdpr_value_is_loose(&env);
+		   gdpr_value_is_loose(&env);
 }
 
 /*
@@ -283,9 +285,9 @@ is_loose_constant(Node *expr)
 static bool
 probe_cast(Node **side)
 {
-	FuncExpr   *cast = (FuncExpr *) *side;
-	Node	   *input;
-	int32		typmod;
+	FuncExpr *cast = (FuncExpr *) *side;
+	Node *input;
+	int32 typmod;
 
 	if (!IsA(cast, FuncExpr) || !exprIsLengthCoercion(*side, &typmod) ||
 		typmod < 0 || cast->funcresulttype != gdpr_enctype_text_oid())
@@ -304,9 +306,9 @@ probe_cast(Node **side)
 static bool
 align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 {
-	int32		left = kind == KIND_RIGHT ? -1 : gdpr_rewrite_context(sides->left);
-	int32		right = kind == KIND_LEFT ? -1 : gdpr_rewrite_context(sides->right);
-	bool		changed;
+	int32 left = kind == KIND_RIGHT ? -1 : gdpr_rewrite_context(sides->left);
+	int32 right = kind == KIND_LEFT ? -1 : gdpr_rewrite_context(sides->right);
+	bool changed;
 
 	if (left >= 0 && right >= 0)
 	{
@@ -332,19 +334,19 @@ static bool
 compares_arrays(Oid opno)
 {
 	return opno == OID_ARRAY_EQ || opno == OID_ARRAY_NE ||
-		opno == OID_ARRAY_OVERLAP_OP || opno == OID_ARRAY_CONTAINS_OP ||
-		opno == OID_ARRAY_CONTAINED_OP;
+		   opno == OID_ARRAY_OVERLAP_OP || opno == OID_ARRAY_CONTAINS_OP ||
+		   opno == OID_ARRAY_CONTAINED_OP;
 }
 
 /* Two arrays of encrypted values: the operator stays, a side becomes probes. */
 static void
 rewrite_array_comparison(OpExpr *op)
 {
-	Node	   *left = linitial(op->args);
-	Node	   *right = lsecond(op->args);
-	int32		left_context;
-	int32		right_context;
-	Oid			ours = get_array_type(gdpr_enctype_text_oid());
+	Node *left = linitial(op->args);
+	Node *right = lsecond(op->args);
+	int32 left_context;
+	int32 right_context;
+	Oid ours = get_array_type(gdpr_enctype_text_oid());
 
 	if (exprType(left) != ours || exprType(right) != ours)
 		return;
@@ -367,9 +369,9 @@ rewrite_array_comparison(OpExpr *op)
 static void
 rewrite_operator(OpExpr *op)
 {
-	bool		negated;
+	bool negated;
 	OperatorKind kind = operator_kind(op->opno, &negated);
-	Sides		sides;
+	Sides sides;
 
 	if (kind == KIND_NONE)
 	{
@@ -399,9 +401,9 @@ rewrite_operator(OpExpr *op)
 static void
 rewrite_array_operator(ScalarArrayOpExpr *op)
 {
-	bool		negated;
+	bool negated;
 	OperatorKind kind = operator_kind(op->opno, &negated);
-	Sides		sides;
+	Sides sides;
 
 	if (kind == KIND_NONE)
 		return;
@@ -472,7 +474,8 @@ gdpr_rewrite_level(PlannerInfo *root, Oid relid)
 		return;
 	gdpr_refuse_clauses(root->parse);
 	(void) query_tree_walker(root->parse, query_walker, NULL,
-							 QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
+							 QTW_IGNORE_RANGE_TABLE |
+								 QTW_IGNORE_CTE_SUBQUERIES);
 }
 
 /* The operator that a comparison function belongs to. */
@@ -485,7 +488,8 @@ operator_of_function(Oid funcid)
 	{
 		if (OidIsValid(ops->equal[i]) && get_opcode(ops->equal[i]) == funcid)
 			return ops->equal[i];
-		if (OidIsValid(ops->unequal[i]) && get_opcode(ops->unequal[i]) == funcid)
+		if (OidIsValid(ops->unequal[i]) &&
+			get_opcode(ops->unequal[i]) == funcid)
 			return ops->unequal[i];
 	}
 	return InvalidOid;
@@ -494,11 +498,11 @@ operator_of_function(Oid funcid)
 static Node *
 simplify_comparison(FuncExpr *call)
 {
-	Oid			opno = operator_of_function(call->funcid);
-	bool		negated;
+	Oid opno = operator_of_function(call->funcid);
+	bool negated;
 	OperatorKind kind = operator_kind(opno, &negated);
-	Sides		sides;
-	OpExpr	   *result;
+	Sides sides;
+	OpExpr *result;
 
 	if (kind == KIND_NONE || list_length(call->args) != 2)
 		return NULL;
@@ -506,9 +510,10 @@ simplify_comparison(FuncExpr *call)
 	sides.right = lsecond(call->args);
 	if (!align_sides(&sides, kind, false))
 		return NULL;
-	result = (OpExpr *) make_opclause(operator_over_both(negated), BOOLOID, false,
-									  (Expr *) sides.left, (Expr *) sides.right,
-									  InvalidOid, InvalidOid);
+	result = (OpExpr *) make_opclause(operator_over_both(negated), BOOLOID,
+									  false, (Expr *) sides.left,
+									  (Expr *) sides.right, InvalidOid,
+									  InvalidOid);
 	result->opfuncid = get_opcode(result->opno);
 	return (Node *) result;
 }
@@ -517,9 +522,10 @@ simplify_comparison(FuncExpr *call)
 Datum
 gdpr_rewrite_eq_support(PG_FUNCTION_ARGS)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Node *request = (Node *) PG_GETARG_POINTER(0);
 
 	if (!IsA(request, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
-	PG_RETURN_POINTER(simplify_comparison(((SupportRequestSimplify *) request)->fcall));
+	PG_RETURN_POINTER(
+		simplify_comparison(((SupportRequestSimplify *) request)->fcall));
 }

@@ -34,4 +34,4 @@ extern bool gdpr_rewrite_same_domain(int32 left, int32 right);
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_rewrite_init(void);
 
-#endif							/* GDPR_REWRITE_H */
+#endif /* GDPR_REWRITE_H */

@@ -28,15 +28,14 @@ GDPR_FUNCTION(gdpr_seal_support);
 static Const *
 plain_constant(Node *node)
 {
-	Const	   *constant;
+	Const *constant;
 
 	while (node != NULL && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	if (node == NULL || !IsA(node, Const))
 		return NULL;
 	constant = (Const *) node;
-	if (constant->constisnull ||
-		gdpr_enctype_is(constant->consttype) ||
+	if (constant->constisnull || gdpr_enctype_is(constant->consttype) ||
 		gdpr_enctype_is(get_element_type(constant->consttype)))
 		return NULL;
 	return constant;
@@ -46,7 +45,7 @@ plain_constant(Node *node)
 static bool
 find_cast(Oid target, FmgrInfo *cast)
 {
-	Oid			funcid;
+	Oid funcid;
 
 	if (find_coercion_pathway(target, TEXTOID, COERCION_EXPLICIT, &funcid) !=
 		COERCION_PATH_FUNC)
@@ -70,7 +69,7 @@ sealed_constant(Oid typid, Datum value)
 static Const *
 seal_scalar(Const *plain, Oid target)
 {
-	FmgrInfo	cast;
+	FmgrInfo cast;
 
 	if (plain->consttype != TEXTOID && plain->consttype != VARCHAROID)
 		return NULL;
@@ -82,17 +81,18 @@ seal_scalar(Const *plain, Oid target)
 static Const *
 seal_array(Const *plain, Oid target)
 {
-	ArrayType  *array;
-	FmgrInfo	cast;
-	Datum	   *values;
-	bool	   *nulls;
-	int			count;
-	Oid			element = get_element_type(plain->consttype);
-	int16		length;
-	bool		byval;
-	char		align;
+	ArrayType *array;
+	FmgrInfo cast;
+	Datum *values;
+	bool *nulls;
+	int count;
+	Oid element = get_element_type(plain->consttype);
+	int16 length;
+	bool byval;
+	char align;
 
-	if ((element != TEXTOID && element != VARCHAROID) || !find_cast(target, &cast))
+	if ((element != TEXTOID && element != VARCHAROID) ||
+		!find_cast(target, &cast))
 		return NULL;
 	array = DatumGetArrayTypeP(plain->constvalue);
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
@@ -115,14 +115,15 @@ seal_array(Const *plain, Oid target)
 static Node *
 call_with(FuncExpr *call, Const *sealed)
 {
-	FuncExpr   *result = copyObject(call);
-	Oid			funcid = InvalidOid;
+	FuncExpr *result = copyObject(call);
+	Oid funcid = InvalidOid;
 
 	if (list_length(call->args) == 2)
 		funcid = gdpr_enctype_probe_oid(sealed->consttype);
 	else
 	{
-		if (find_typmod_coercion_function(sealed->consttype, &funcid) != COERCION_PATH_FUNC)
+		if (find_typmod_coercion_function(sealed->consttype, &funcid) !=
+			COERCION_PATH_FUNC)
 			return NULL;
 		/* The planner does not pass the format on; as a cast it has a typmod. */
 		result->funcformat = COERCE_EXPLICIT_CAST;
@@ -137,9 +138,9 @@ call_with(FuncExpr *call, Const *sealed)
 Node *
 gdpr_seal_call(FuncExpr *call)
 {
-	Const	   *plain = plain_constant(linitial(call->args));
-	Oid			target = call->funcresulttype;
-	Const	   *sealed;
+	Const *plain = plain_constant(linitial(call->args));
+	Oid target = call->funcresulttype;
+	Const *sealed;
 
 	/* Without shared memory there are no values in flight. */
 	if (plain == NULL || !gdpr_keyring_preloaded())
@@ -155,9 +156,10 @@ gdpr_seal_call(FuncExpr *call)
 Datum
 gdpr_seal_support(PG_FUNCTION_ARGS)
 {
-	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+	Node *request = (Node *) PG_GETARG_POINTER(0);
 
 	if (!IsA(request, SupportRequestSimplify))
 		PG_RETURN_POINTER(NULL);
-	PG_RETURN_POINTER(gdpr_seal_call(((SupportRequestSimplify *) request)->fcall));
+	PG_RETURN_POINTER(
+		gdpr_seal_call(((SupportRequestSimplify *) request)->fcall));
 }

@@ -14,4 +14,4 @@
  */
 extern Node *gdpr_seal_call(FuncExpr *call);
 
-#endif							/* GDPR_SEAL_H */
+#endif /* GDPR_SEAL_H */

@@ -19,11 +19,11 @@ GDPR_FUNCTION(gdpr_enctype_typanalyze);
 
 typedef struct Sample
 {
-	int			nulls;
-	int			values;
-	double		width;
-	int			tags;
-	uint8		(*tag)[GDPR_TAG_LEN];
+	int nulls;
+	int values;
+	double width;
+	int tags;
+	uint8 (*tag)[GDPR_TAG_LEN];
 } Sample;
 
 static int
@@ -36,15 +36,15 @@ static void
 take_sample(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int rows,
 			Sample *sample)
 {
-	bool		with_tags = gdpr_enctype_has_equality(getBaseType(stats->attrtypid));
+	bool with_tags = gdpr_enctype_has_equality(getBaseType(stats->attrtypid));
 
 	sample->tag = palloc(GDPR_TAG_LEN * Max(rows, 1));
 	for (int i = 0; i < rows; i++)
 	{
 		GdprEnvelope env;
-		GdprBytes	head;
-		Datum		value;
-		bool		isnull;
+		GdprBytes head;
+		Datum value;
+		bool isnull;
 
 		CHECK_FOR_INTERRUPTS();
 		value = fetch(stats, i, &isnull);
@@ -67,7 +67,7 @@ take_sample(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int rows,
 static void
 count_distinct(Sample *sample, int *distinct, int *repeated)
 {
-	int			run = 0;
+	int run = 0;
 
 	*distinct = *repeated = 0;
 	qsort(sample->tag, sample->tags, GDPR_TAG_LEN, compare_tags);
@@ -91,12 +91,12 @@ count_distinct(Sample *sample, int *distinct, int *repeated)
 static double
 estimate_distinct(Sample *sample, double nullfrac, double totalrows)
 {
-	double		n = sample->tags;
-	double		all = totalrows * (1.0 - nullfrac);
-	double		once;
-	double		estimate;
-	int			distinct;
-	int			repeated;
+	double n = sample->tags;
+	double all = totalrows * (1.0 - nullfrac);
+	double once;
+	double estimate;
+	int distinct;
+	int repeated;
 
 	count_distinct(sample, &distinct, &repeated);
 	if (distinct == 0)
@@ -115,13 +115,14 @@ static void
 compute_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int rows,
 			  double totalrows)
 {
-	Sample		sample = {0};
+	Sample sample = {0};
 
 	take_sample(stats, fetch, rows, &sample);
 	if (sample.nulls + sample.values > 0)
 	{
 		stats->stats_valid = true;
-		stats->stanullfrac = (double) sample.nulls / (sample.nulls + sample.values);
+		stats->stanullfrac = (double) sample.nulls /
+							 (sample.nulls + sample.values);
 		if (sample.values > 0)
 		{
 			stats->stawidth = (int32) (sample.width / sample.values);
@@ -137,7 +138,7 @@ Datum
 gdpr_enctype_typanalyze(PG_FUNCTION_ARGS)
 {
 	VacAttrStats *stats = (VacAttrStats *) PG_GETARG_POINTER(0);
-	int			target = GDPR_STATTARGET(stats);
+	int target = GDPR_STATTARGET(stats);
 
 	if (target < 0)
 		target = default_statistics_target;

@@ -22,7 +22,7 @@ is_utf8_or_unknown(int encoding)
 static GdprBytes
 parse_text(GdprBytes text)
 {
-	GdprBytes	payload = text;
+	GdprBytes payload = text;
 	unsigned char *converted;
 
 	if (text.length == 0 || is_utf8_or_unknown(GetDatabaseEncoding()))
@@ -42,10 +42,10 @@ parse_text(GdprBytes text)
 static bool
 convert_out(GdprBytes payload, int encoding, GdprBytes *text)
 {
-	Oid			proc = FindDefaultConversionProc(PG_UTF8, encoding);
-	Size		room = payload.length * MAX_CONVERSION_GROWTH + 1;
+	Oid proc = FindDefaultConversionProc(PG_UTF8, encoding);
+	Size room = payload.length * MAX_CONVERSION_GROWTH + 1;
 	unsigned char *out;
-	int			used;
+	int used;
 
 	if (!OidIsValid(proc))
 		return false;
@@ -66,7 +66,7 @@ convert_out(GdprBytes payload, int encoding, GdprBytes *text)
 static bool
 print_text(GdprBytes payload, GdprBytes *text)
 {
-	int			encoding = GetDatabaseEncoding();
+	int encoding = GetDatabaseEncoding();
 
 	*text = payload;
 	if (payload.length == 0 || encoding == PG_SQL_ASCII)

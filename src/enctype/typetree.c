@@ -21,8 +21,8 @@
 
 typedef struct RelationEntry
 {
-	Oid			relid;
-	bool		encrypted;
+	Oid relid;
+	bool encrypted;
 } RelationEntry;
 
 static HTAB *relations = NULL;
@@ -80,7 +80,7 @@ look_into_columns(TupleDesc columns, GdprTypetree *found)
 static void
 look_into_row(Oid typid, GdprTypetree *found)
 {
-	TupleDesc	columns = lookup_rowtype_tupdesc_copy(typid, -1);
+	TupleDesc columns = lookup_rowtype_tupdesc_copy(typid, -1);
 
 	look_into_columns(columns, found);
 	FreeTupleDesc(columns);
@@ -89,7 +89,7 @@ look_into_row(Oid typid, GdprTypetree *found)
 static void
 look_into(Oid typid, int32 typmod, GdprTypetree *found)
 {
-	Oid			element;
+	Oid element;
 
 	/* The server's own types hold none of ours. */
 	if (typid < FirstNormalObjectId)
@@ -140,7 +140,7 @@ gdpr_typetree_look(Oid typid, int32 typmod)
 static void
 make_relations(void)
 {
-	HASHCTL		control = {0};
+	HASHCTL control = {0};
 
 	control.keysize = sizeof(Oid);
 	control.entrysize = sizeof(RelationEntry);
@@ -154,7 +154,7 @@ gdpr_typetree_relation(Oid relid)
 {
 	RelationEntry *entry;
 	GdprTypetree found = {false, false};
-	Relation	relation;
+	Relation relation;
 
 	if (relid < FirstNormalObjectId || !OidIsValid(gdpr_enctype_text_oid()))
 		return false;

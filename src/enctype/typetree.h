@@ -7,8 +7,8 @@
 
 typedef struct GdprTypetree
 {
-	bool		encrypted;		/* one of our types is in it */
-	bool		without_context;	/* and in one place without a context */
+	bool encrypted;		  /* one of our types is in it */
+	bool without_context; /* and in one place without a context */
 } GdprTypetree;
 
 extern GdprTypetree gdpr_typetree_look(Oid typid, int32 typmod);
@@ -19,4 +19,4 @@ extern bool gdpr_typetree_relation(Oid relid);
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_typetree_init(void);
 
-#endif							/* GDPR_TYPETREE_H */
+#endif /* GDPR_TYPETREE_H */

@@ -24,8 +24,7 @@ StaticAssertDecl(NAMEDATALEN <= 64, "a context's name fits into the AAD");
 #define SMALL_PAYLOAD 512
 
 /* So that the text form of every value fits into one allocation. */
-#define MAX_PAYLOAD \
-	((MaxAllocSize - 64) / 4 * 3 - GDPR_ENVELOPE_OVERHEAD)
+#define MAX_PAYLOAD ((MaxAllocSize - 64) / 4 * 3 - GDPR_ENVELOPE_OVERHEAD)
 
 void
 gdpr_value_parse(GdprBytes bytes, GdprEnvelope *env)
@@ -67,8 +66,9 @@ opening_key(const GdprEnvelope *env, const char **name)
 
 	*name = "";
 	if (env->flags & GDPR_FLAG_INFLIGHT)
-		return gdpr_keyring_preloaded() ?
-			gdpr_keyring_inflight_open(env->key_version) : NULL;
+		return gdpr_keyring_preloaded()
+				   ? gdpr_keyring_inflight_open(env->key_version)
+				   : NULL;
 	/* Keys of single subjects are not part of any keyring yet. */
 	if (env->flags & GDPR_FLAG_SUBJECT)
 		return NULL;
@@ -82,10 +82,10 @@ opening_key(const GdprEnvelope *env, const char **name)
 GdprOpened
 gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 {
-	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
-	size_t		aad_length;
+	uint8 aad[GDPR_ENVELOPE_AAD_LEN];
+	size_t aad_length;
 	const char *name;
-	GdprAead   *aead;
+	GdprAead *aead;
 
 	if (env->nonce == NULL)
 		return GDPR_OPEN_EMPTY;
@@ -95,8 +95,8 @@ gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 	if (aead == NULL)
 		return GDPR_OPEN_NO_KEY;
 	aad_length = gdpr_envelope_aad(env, name, aad);
-	if (!gdpr_aead_open(aead, env->nonce, aad, aad_length,
-						env->sealed, env->length, out))
+	if (!gdpr_aead_open(aead, env->nonce, aad, aad_length, env->sealed,
+						env->length, out))
 		return GDPR_OPEN_CORRUPT;
 	return GDPR_OPENED;
 }
@@ -137,9 +137,10 @@ gdpr_value_check_read(const GdprEnvelope *env)
 }
 
 static void
-compute_tag(const GdprKind *kind, GdprTagKey *key, GdprBytes payload, uint8 *tag)
+compute_tag(const GdprKind *kind, GdprTagKey *key, GdprBytes payload,
+			uint8 *tag)
 {
-	GdprBytes	canonical = kind->canonical(payload);
+	GdprBytes canonical = kind->canonical(payload);
 
 	gdpr_tag_compute(key, kind->kind, canonical.data, canonical.length, tag);
 }
@@ -161,7 +162,7 @@ static struct varlena *
 start_value(const GdprEnvelope *env, bool payload, size_t length, uint8 **rest)
 {
 	struct varlena *value;
-	Size		size;
+	Size size;
 
 	if (length > MAX_PAYLOAD)
 		ereport(ERROR,
@@ -180,8 +181,8 @@ static void
 seal_rest(GdprAead *aead, const GdprEnvelope *env, const char *name,
 		  GdprBytes payload, uint8 *rest)
 {
-	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
-	size_t		aad_length = gdpr_envelope_aad(env, name, aad);
+	uint8 aad[GDPR_ENVELOPE_AAD_LEN];
+	size_t aad_length = gdpr_envelope_aad(env, name, aad);
 
 	gdpr_aead_seal(aead, rest, aad, aad_length, payload.data, payload.length,
 				   rest + GDPR_ENVELOPE_NONCE_LEN);
@@ -189,13 +190,14 @@ seal_rest(GdprAead *aead, const GdprEnvelope *env, const char *name,
 
 /* Sealed by a key of this server run; the context may be NULL. */
 static struct varlena *
-make_inflight(const GdprKind *kind, const GdprContext *context, GdprBytes payload)
+make_inflight(const GdprKind *kind, const GdprContext *context,
+			  GdprBytes payload)
 {
 	GdprEnvelope env = {.flags = kind->kind | GDPR_FLAG_INFLIGHT};
-	GdprAead   *aead = gdpr_keyring_inflight_seal(&env.key_version);
+	GdprAead *aead = gdpr_keyring_inflight_seal(&env.key_version);
 	struct varlena *value;
-	uint8		tag[GDPR_TAG_LEN];
-	uint8	   *rest;
+	uint8 tag[GDPR_TAG_LEN];
+	uint8 *rest;
 
 	if (context != NULL)
 	{
@@ -205,7 +207,9 @@ make_inflight(const GdprKind *kind, const GdprContext *context, GdprBytes payloa
 			env.flags |= GDPR_FLAG_TAG;
 			env.tag_generation = context->tag_generation;
 			env.tag = tag;
-			compute_tag(kind, gdpr_keyring_tag_key(context, env.tag_generation, false),
+			compute_tag(kind,
+						gdpr_keyring_tag_key(context, env.tag_generation,
+											 false),
 						payload, tag);
 		}
 	}
@@ -235,10 +239,10 @@ gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 	GdprEnvelope env = {.flags = kind->kind};
 	const GdprContext *context;
 	struct varlena *value;
-	GdprAead   *aead;
-	uint8		nonce[GDPR_NONCE_LEN];
-	uint8		tag[GDPR_TAG_LEN];
-	uint8	   *rest;
+	GdprAead *aead;
+	uint8 nonce[GDPR_NONCE_LEN];
+	uint8 tag[GDPR_TAG_LEN];
+	uint8 *rest;
 
 	if (typmod < 0)
 		return make_inflight(kind, NULL, payload);
@@ -254,7 +258,8 @@ gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 		env.flags |= GDPR_FLAG_TAG;
 		env.tag_generation = context->tag_generation;
 		env.tag = tag;
-		compute_tag(kind, gdpr_keyring_tag_key(context, env.tag_generation, false),
+		compute_tag(kind,
+					gdpr_keyring_tag_key(context, env.tag_generation, false),
 					payload, tag);
 	}
 	value = start_value(&env, true, payload.length, &rest);
@@ -270,8 +275,8 @@ gdpr_value_make_erased(const GdprKind *kind, uint32 context)
 		.flags = kind->kind | GDPR_FLAG_ERASED,
 		.context = context,
 	};
-	uint8		tag[GDPR_TAG_LEN];
-	uint8	   *rest;
+	uint8 tag[GDPR_TAG_LEN];
+	uint8 *rest;
 
 	if (kind->canonical != NULL)
 	{
@@ -287,9 +292,9 @@ static struct varlena *
 remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
 	   bool is_explicit)
 {
-	uint8		small[SMALL_PAYLOAD];
-	uint8	   *buffer = small;
-	GdprBytes	payload;
+	uint8 small[SMALL_PAYLOAD];
+	uint8 *buffer = small;
+	GdprBytes payload;
 	struct varlena *result;
 
 	if (env->length > sizeof(small))
@@ -310,7 +315,8 @@ move_erased(const GdprKind *kind, const GdprEnvelope *env, int32 typmod)
 {
 	if (typmod < 0 || env->context == (uint32) typmod)
 		return gdpr_value_make_erased(kind, env->context);
-	gdpr_keyring_check(gdpr_value_context(typmod), GetUserId(), GDPR_PRIV_WRITE);
+	gdpr_keyring_check(gdpr_value_context(typmod), GetUserId(),
+					   GDPR_PRIV_WRITE);
 	return gdpr_value_make_erased(kind, typmod);
 }
 
@@ -323,13 +329,14 @@ is_at_home(const GdprKind *kind, const GdprEnvelope *head, int32 typmod)
 	if (typmod < 0)
 		return true;
 	return head->context == (uint32) typmod &&
-		(head->flags & GDPR_FLAG_INFLIGHT) == 0;
+		   (head->flags & GDPR_FLAG_INFLIGHT) == 0;
 }
 
 Datum
-gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod, bool is_explicit)
+gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
+				bool is_explicit)
 {
-	GdprBytes	bytes = gdpr_value_head(value);
+	GdprBytes bytes = gdpr_value_head(value);
 	GdprEnvelope env;
 
 	if (gdpr_envelope_peek(bytes.data, bytes.length, &env) &&

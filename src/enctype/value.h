@@ -13,7 +13,7 @@
 typedef struct GdprBytes
 {
 	const uint8 *data;
-	size_t		length;
+	size_t length;
 } GdprBytes;
 
 /*
@@ -22,14 +22,14 @@ typedef struct GdprBytes
  */
 typedef struct GdprKind
 {
-	uint8		kind;			/* GDPR_KIND_xxx */
+	uint8 kind; /* GDPR_KIND_xxx */
 	const char *type_name;
 	/* External text in the database's encoding to payload; raises. */
-	GdprBytes	(*parse) (GdprBytes text);
+	GdprBytes (*parse)(GdprBytes text);
 	/* Payload to external text; false when this database cannot show it. */
-	bool		(*print) (GdprBytes payload, GdprBytes *text);
+	bool (*print)(GdprBytes payload, GdprBytes *text);
 	/* The bytes that equality compares; NULL for a type without equality. */
-	GdprBytes	(*canonical) (GdprBytes payload);
+	GdprBytes (*canonical)(GdprBytes payload);
 } GdprKind;
 
 extern const GdprKind gdpr_kind_text;
@@ -41,15 +41,15 @@ extern const GdprKind *gdpr_kind_of(uint8 kind);
 typedef enum GdprOpened
 {
 	GDPR_OPENED,
-	GDPR_OPEN_EMPTY,			/* erased, or a probe: there is no payload */
-	GDPR_OPEN_NO_KEY,			/* context or key not available */
-	GDPR_OPEN_CORRUPT,			/* does not authenticate */
+	GDPR_OPEN_EMPTY,   /* erased, or a probe: there is no payload */
+	GDPR_OPEN_NO_KEY,  /* context or key not available */
+	GDPR_OPEN_CORRUPT, /* does not authenticate */
 } GdprOpened;
 
 static inline GdprBytes
 gdpr_value_bytes(const struct varlena *value)
 {
-	GdprBytes	bytes;
+	GdprBytes bytes;
 
 	bytes.data = (const uint8 *) VARDATA_ANY(value);
 	bytes.length = VARSIZE_ANY_EXHDR(value);
@@ -95,7 +95,8 @@ extern struct varlena *gdpr_value_make(const GdprKind *kind, GdprBytes payload,
 									   int32 typmod, bool is_explicit);
 
 /* A value that was erased: no ciphertext, a random tag.  No right needed. */
-extern struct varlena *gdpr_value_make_erased(const GdprKind *kind, uint32 context);
+extern struct varlena *gdpr_value_make_erased(const GdprKind *kind,
+											  uint32 context);
 
 /*
  * The value as one of this kind and context (typmod -1: whatever context it
@@ -121,4 +122,4 @@ extern struct varlena *gdpr_input_string(const GdprKind *kind, const char *text,
 /* As much of a datum as gdpr_envelope_peek needs, fetched cheaply. */
 extern GdprBytes gdpr_value_head(Datum value);
 
-#endif							/* GDPR_VALUE_H */
+#endif /* GDPR_VALUE_H */

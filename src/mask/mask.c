@@ -71,8 +71,8 @@ text_limit(Oid type, int32 typmod)
 static bool
 is_text_like(Oid type)
 {
-	char		category;
-	bool		preferred;
+	char category;
+	bool preferred;
 
 	if (gdpr_enctype_is(type))
 		return true;
@@ -83,17 +83,19 @@ is_text_like(Oid type)
 static const char *
 pseudonym_conflict(Oid type, int32 typmod)
 {
-	int			limit;
+	int limit;
 
-	if (type == INT4OID || type == INT8OID || type == UUIDOID || type == BYTEAOID)
+	if (type == INT4OID || type == INT8OID || type == UUIDOID ||
+		type == BYTEAOID)
 		return NULL;
 	if (type == NUMERICOID && typmod >= (int32) VARHDRSZ)
 	{
-		int			precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
-		int			scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+		int precision = ((typmod - VARHDRSZ) >> 16) & 0xffff;
+		int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
 
-		return precision - scale < SHORTEST_NUMERIC ?
-			"the column's type is too short for unique pseudonyms" : NULL;
+		return precision - scale < SHORTEST_NUMERIC
+				   ? "the column's type is too short for unique pseudonyms"
+				   : NULL;
 	}
 	if (type == NUMERICOID)
 		return NULL;
@@ -109,13 +111,14 @@ pseudonym_conflict(Oid type, int32 typmod)
 static bool
 alone_unique(Relation rel, AttrNumber attnum, bool null)
 {
-	List	   *indexes = RelationGetIndexList(rel);
-	bool		found = false;
-	ListCell   *lc;
+	List *indexes = RelationGetIndexList(rel);
+	bool found = false;
+	ListCell *lc;
 
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple tuple = SearchSysCache1(INDEXRELID,
+										  ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index index;
 
 		if (!HeapTupleIsValid(tuple))
@@ -134,9 +137,9 @@ alone_unique(Relation rel, AttrNumber attnum, bool null)
 static bool
 references_other(Relation rel, AttrNumber attnum)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, RelationGetFKeyList(rel))
+	foreach (lc, RelationGetFKeyList(rel))
 	{
 		ForeignKeyCacheInfo *fk = lfirst(lc);
 
@@ -152,16 +155,16 @@ references_other(Relation rel, AttrNumber attnum)
 static bool
 constraint_references(Oid constraint, AttrNumber attnum)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	AttrNumber	confkey[INDEX_MAX_KEYS];
-	AttrNumber	conkey[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];
-	int			n;
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	Oid operators[INDEX_MAX_KEYS];
+	int n;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	DeconstructFkConstraintRow(tuple, &n, conkey, confkey, operators,
-							   NULL, NULL, NULL, NULL);
+	DeconstructFkConstraintRow(tuple, &n, conkey, confkey, operators, NULL,
+							   NULL, NULL, NULL);
 	ReleaseSysCache(tuple);
 	for (int i = 0; i < n; i++)
 	{
@@ -179,7 +182,7 @@ referenced_by_other(Relation rel, AttrNumber attnum)
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
 			constraint_references(trigger->tgconstraint, attnum))
@@ -191,11 +194,11 @@ referenced_by_other(Relation rel, AttrNumber attnum)
 static bool
 domain_not_null(Oid type)
 {
-	bool		found = false;
+	bool found = false;
 
 	while (get_typtype(type) == TYPTYPE_DOMAIN && !found)
 	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for type %u", type);
@@ -209,9 +212,9 @@ domain_not_null(Oid type)
 static const char *
 column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 {
-	bool		null = mask->strategy == GDPR_MASK_NULL;
-	int32		typmod;
-	Oid			type = base_type(att, &typmod);
+	bool null = mask->strategy == GDPR_MASK_NULL;
+	int32 typmod;
+	Oid type = base_type(att, &typmod);
 
 	if (null && (att->attnotnull || domain_not_null(att->atttypid)))
 		return "the column is NOT NULL and has no mask but null";
@@ -219,7 +222,8 @@ column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 		return "the column is part of a foreign key, which a made-up value breaks";
 	if (referenced_by_other(rel, att->attnum))
 		return "a foreign key refers to the column";
-	if (mask->strategy != GDPR_MASK_PSEUDONYM && alone_unique(rel, att->attnum, null))
+	if (mask->strategy != GDPR_MASK_PSEUDONYM &&
+		alone_unique(rel, att->attnum, null))
 		return "the column is UNIQUE, which one value for all rows breaks";
 	if (mask->strategy == GDPR_MASK_PSEUDONYM)
 		return pseudonym_conflict(type, typmod);
@@ -229,7 +233,7 @@ column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 const char *
 gdpr_mask_conflict(Oid relid, AttrNumber attnum, const GdprMask *mask)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 	const char *conflict = NULL;
 
@@ -244,15 +248,17 @@ static void
 check_column(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 {
 	const char *conflict = column_conflict(rel, att, mask);
-	int32		typmod;
-	Oid			type = base_type(att, &typmod);
-	Datum		ignored;
+	int32 typmod;
+	Oid type = base_type(att, &typmod);
+	Datum ignored;
 
 	if (att->attgenerated != '\0')
-		conflict = "the column is generated and follows the columns that it is made of";
+		conflict =
+			"the column is generated and follows the columns that it is made of";
 	else if (conflict == NULL && mask->strategy == GDPR_MASK_CONSTANT &&
 			 !gdpr_enctype_is(type) &&
-			 !gdpr_input_try(att->atttypid, att->atttypmod, mask->constant, &ignored))
+			 !gdpr_input_try(att->atttypid, att->atttypmod, mask->constant,
+							 &ignored))
 		conflict = "the constant is no value of the column's type";
 	if (conflict != NULL)
 		ereport(ERROR,
@@ -273,8 +279,8 @@ check_column(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 void
 gdpr_mask_check(Oid relid, AttrNumber attnum, const char *text)
 {
-	GdprMask	mask;
-	Relation	rel;
+	GdprMask mask;
+	Relation rel;
 
 	if (!gdpr_mask_parse(text, &mask))
 		ereport(ERROR,
@@ -290,22 +296,23 @@ char *
 gdpr_mask_expression(Oid relid, AttrNumber attnum, const GdprMask *mask,
 					 const char *value)
 {
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
+	Oid type;
+	int32 typmod;
+	Oid collation;
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	if (mask->strategy == GDPR_MASK_NULL)
 		return psprintf("NULL::%s", gdpr_ident_type(type, typmod));
 	if (mask->strategy == GDPR_MASK_CONSTANT)
 		value = quote_literal_cstr(mask->constant);
-	return psprintf("(%s)::pg_catalog.text::%s", value, gdpr_ident_type(type, typmod));
+	return psprintf("(%s)::pg_catalog.text::%s", value,
+					gdpr_ident_type(type, typmod));
 }
 
 static uint64
 number_from(const uint8 *bytes)
 {
-	uint64		n = 0;
+	uint64 n = 0;
 
 	for (int i = 0; i < (int) sizeof(n); i++)
 		n = (n << 8) | bytes[i];
@@ -316,7 +323,7 @@ static char *
 text_pseudonym(const uint8 *bytes, int limit)
 {
 	static const char prefix[] = "erased-";
-	char		hex[GDPR_TAG_LEN * 2 + 1];
+	char hex[GDPR_TAG_LEN * 2 + 1];
 
 	for (int i = 0; i < GDPR_TAG_LEN; i++)
 		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
@@ -328,11 +335,11 @@ text_pseudonym(const uint8 *bytes, int limit)
 char *
 gdpr_mask_pseudonym(Oid relid, AttrNumber attnum, const uint8 *bytes)
 {
-	uint64		n = number_from(bytes);
-	char	   *hex = text_pseudonym(bytes, GDPR_TAG_LEN * 2);
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
+	uint64 n = number_from(bytes);
+	char *hex = text_pseudonym(bytes, GDPR_TAG_LEN * 2);
+	Oid type;
+	int32 typmod;
+	Oid collation;
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	type = getBaseTypeAndTypmod(type, &typmod);

@@ -22,7 +22,7 @@ typedef enum GdprMaskStrategy
 typedef struct GdprMask
 {
 	GdprMaskStrategy strategy;
-	const char *constant;		/* of GDPR_MASK_CONSTANT */
+	const char *constant; /* of GDPR_MASK_CONSTANT */
 } GdprMask;
 
 /* False when it is no mask.  NULL parses as "null". */
@@ -56,4 +56,4 @@ extern char *gdpr_mask_expression(Oid relid, AttrNumber attnum,
 extern char *gdpr_mask_pseudonym(Oid relid, AttrNumber attnum,
 								 const uint8 *bytes);
 
-#endif							/* GDPR_MASK_H */
+#endif /* GDPR_MASK_H */

@@ -29,9 +29,9 @@ gdpr_registry_require(FunctionCallInfo fcinfo, int arg, const char *name)
 bool
 gdpr_registry_not_null(Oid relid, AttrNumber attnum)
 {
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-										Int16GetDatum(attnum));
-	bool		result;
+	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+									  Int16GetDatum(attnum));
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -54,8 +54,8 @@ gdpr_registry_check_relation(Oid relid)
 void
 gdpr_registry_check_table(Oid relid)
 {
-	char		relkind = get_rel_relkind(relid);
-	Oid			schema = get_rel_namespace(relid);
+	char relkind = get_rel_relkind(relid);
+	Oid schema = get_rel_namespace(relid);
 
 	if (relkind == '\0')
 		ereport(ERROR,
@@ -78,7 +78,7 @@ gdpr_registry_check_table(Oid relid)
 AttrNumber
 gdpr_registry_column(Oid relid, const char *name)
 {
-	AttrNumber	attnum = get_attnum(relid, name);
+	AttrNumber attnum = get_attnum(relid, name);
 
 	/* The name is the caller's word, and may be anything: not repeated. */
 	if (attnum <= 0)

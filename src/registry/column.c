@@ -20,14 +20,14 @@ static bool
 category_exists(const char *category)
 {
 	GdprSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1];
-	bool		result;
+	Oid types[1] = {TEXTOID};
+	Datum values[1];
+	bool result;
 
 	values[0] = CStringGetTextDatum(category);
 	gdpr_sql_begin_own(&scope);
-	result = gdpr_sql_run("SELECT 1 FROM gdpr.category WHERE name = $1",
-						  1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	result = gdpr_sql_run("SELECT 1 FROM gdpr.category WHERE name = $1", 1,
+						  types, values, NULL, false, SPI_OK_SELECT) > 0;
 	gdpr_sql_end_own(&scope);
 	return result;
 }
@@ -37,11 +37,13 @@ category_names(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	GdprSqlScope scope;
-	char	   *result;
+	char *result;
 
 	gdpr_sql_begin_own(&scope);
-	(void) gdpr_sql_run("SELECT pg_catalog.string_agg(name, ', ' ORDER BY name COLLATE \"C\") "
-						"FROM gdpr.category", 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	(void) gdpr_sql_run(
+		"SELECT pg_catalog.string_agg(name, ', ' ORDER BY name COLLATE \"C\") "
+		"FROM gdpr.category",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
 	result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	result = MemoryContextStrdup(context, result ? result : "");
 	gdpr_sql_end_own(&scope);
@@ -67,7 +69,8 @@ check_options(const GdprDeclaredColumn *column)
 				 errmsg("invalid value of \"on_forget\""),
 				 errhint("A column is masked unless it says \"keep\".")));
 	if (column->origin != NULL && strcmp(column->origin, "provided") != 0 &&
-		strcmp(column->origin, "observed") != 0 && strcmp(column->origin, "derived") != 0)
+		strcmp(column->origin, "observed") != 0 &&
+		strcmp(column->origin, "derived") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value of \"origin\""),
@@ -78,13 +81,13 @@ Datum
 gdpr_declare_column(PG_FUNCTION_ARGS)
 {
 	GdprDeclaredColumn column = {0};
-	GdprOption	known[] = {
+	GdprOption known[] = {
 		{"ground", &column.ground},
 		{"label", &column.label},
 		{"on_forget", &column.on_forget},
 		{"origin", &column.origin},
 	};
-	AttrNumber	attnum;
+	AttrNumber attnum;
 
 	gdpr_registry_require(fcinfo, 0, "relation");
 	gdpr_registry_require(fcinfo, 1, "column_name");
@@ -110,7 +113,7 @@ gdpr_declare_column(PG_FUNCTION_ARGS)
 Datum
 gdpr_undeclare_column(PG_FUNCTION_ARGS)
 {
-	Oid			relid;
+	Oid relid;
 
 	gdpr_registry_require(fcinfo, 0, "relation");
 	gdpr_registry_require(fcinfo, 1, "column_name");

@@ -19,16 +19,16 @@
 GDPR_FUNCTION(gdpr_grant_duty);
 GDPR_FUNCTION(gdpr_revoke_duty);
 
-#define OFFICER		0x01
-#define AUDITOR		0x02
-#define OPERATOR	0x04
-#define BACKUP		0x08		/* all tables and sequences, see below */
+#define OFFICER	 0x01
+#define AUDITOR	 0x02
+#define OPERATOR 0x04
+#define BACKUP	 0x08 /* all tables and sequences, see below */
 
 static const struct
 {
 	const char *name;
-	int			duty;
-}			duties[] = {
+	int duty;
+} duties[] = {
 	{"officer", OFFICER},
 	{"auditor", AUDITOR},
 	{"operator", OPERATOR},
@@ -37,47 +37,31 @@ static const struct
 
 typedef struct DutyItem
 {
-	int			duties;
+	int duties;
 	const char *name;
 } DutyItem;
 
 static const DutyItem functions[] = {
-	{OPERATOR, "approve_map"},
-	{OPERATOR, "check_column"},
-	{OPERATOR, "column_report"},
-	{OPERATOR, "create_context"},
-	{OFFICER | OPERATOR, "data_map"},
-	{OPERATOR, "declare_column"},
-	{OPERATOR, "declare_link"},
-	{OPERATOR, "declare_subject"},
-	{OPERATOR, "decrypt_column"},
-	{OPERATOR, "encrypt_column"},
-	{OFFICER, "export_rows"},
-	{OFFICER, "forget_plan"},
-	{OFFICER, "gdpr_export"},
-	{OFFICER, "gdpr_forget"},
-	{OPERATOR, "grant_context"},
-	{OPERATOR, "key_fingerprint"},
-	{OPERATOR, "key_state"},
-	{OFFICER | OPERATOR, "map_hash"},
-	{OPERATOR, "revoke_context"},
-	{OPERATOR, "undeclare_column"},
-	{OPERATOR, "undeclare_link"},
-	{OPERATOR, "undeclare_subject"},
+	{OPERATOR, "approve_map"},		  {OPERATOR, "check_column"},
+	{OPERATOR, "column_report"},	  {OPERATOR, "create_context"},
+	{OFFICER | OPERATOR, "data_map"}, {OPERATOR, "declare_column"},
+	{OPERATOR, "declare_link"},		  {OPERATOR, "declare_subject"},
+	{OPERATOR, "decrypt_column"},	  {OPERATOR, "encrypt_column"},
+	{OFFICER, "export_rows"},		  {OFFICER, "forget_plan"},
+	{OFFICER, "gdpr_export"},		  {OFFICER, "gdpr_forget"},
+	{OPERATOR, "grant_context"},	  {OPERATOR, "key_fingerprint"},
+	{OPERATOR, "key_state"},		  {OFFICER | OPERATOR, "map_hash"},
+	{OPERATOR, "revoke_context"},	  {OPERATOR, "undeclare_column"},
+	{OPERATOR, "undeclare_link"},	  {OPERATOR, "undeclare_subject"},
 	{OPERATOR, "uninstall_plan"},
 };
 
 static const DutyItem tables[] = {
-	{OPERATOR, "approval"},
-	{OFFICER | OPERATOR, "category"},
-	{OPERATOR, "context"},
-	{OPERATOR, "context_grant"},
-	{OPERATOR, "duty_grant"},
-	{OFFICER | AUDITOR, "erasure"},
-	{OPERATOR, "key_status"},
-	{OPERATOR, "link"},
-	{OPERATOR, "personal_column"},
-	{OPERATOR, "sharing"},
+	{OPERATOR, "approval"},		   {OFFICER | OPERATOR, "category"},
+	{OPERATOR, "context"},		   {OPERATOR, "context_grant"},
+	{OPERATOR, "duty_grant"},	   {OFFICER | AUDITOR, "erasure"},
+	{OPERATOR, "key_status"},	   {OPERATOR, "link"},
+	{OPERATOR, "personal_column"}, {OPERATOR, "sharing"},
 	{OPERATOR, "subject"},
 };
 
@@ -107,18 +91,20 @@ run_utility(const char *sql)
 static List *
 function_signatures(const char *name)
 {
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
-	List	   *result = NIL;
-	uint64		n;
+	Oid types[1] = {NAMEOID};
+	Datum values[1];
+	List *result = NIL;
+	uint64 n;
 
 	values[0] = DirectFunctionCall1(namein, CStringGetDatum(name));
-	n = gdpr_sql_run("SELECT p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc p "
-					 "JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass "
-					 "AND d.objid = p.oid AND d.deptype = 'e' "
-					 "AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
-					 "JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'gdpr_ext' "
-					 "WHERE p.proname = $1", 1, types, values, NULL, true, SPI_OK_SELECT);
+	n = gdpr_sql_run(
+		"SELECT p.oid::pg_catalog.regprocedure FROM pg_catalog.pg_proc p "
+		"JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass "
+		"AND d.objid = p.oid AND d.deptype = 'e' "
+		"AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass "
+		"JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'gdpr_ext' "
+		"WHERE p.proname = $1",
+		1, types, values, NULL, true, SPI_OK_SELECT);
 	if (n == 0)
 		elog(ERROR, "function \"%s\" of a duty does not exist", name);
 	for (uint64 i = 0; i < n; i++)
@@ -128,11 +114,12 @@ function_signatures(const char *name)
 }
 
 static void
-change_function(const char *verb, const char *preposition, const char *name, const char *role)
+change_function(const char *verb, const char *preposition, const char *name,
+				const char *role)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, function_signatures(name))
+	foreach (lc, function_signatures(name))
 		run_utility(psprintf("%s EXECUTE ON ROUTINE %s %s %s", verb,
 							 (char *) lfirst(lc), preposition, role));
 }
@@ -145,10 +132,11 @@ change_everything(const char *verb, const char *preposition, const char *role)
 
 	for (int i = 0; i < lengthof(kinds); i++)
 	{
-		run_utility(psprintf("%s SELECT ON ALL %s IN SCHEMA gdpr %s %s",
-							 verb, kinds[i], preposition, role));
-		run_utility(psprintf("ALTER DEFAULT PRIVILEGES IN SCHEMA gdpr %s SELECT ON %s %s %s",
-							 verb, kinds[i], preposition, role));
+		run_utility(psprintf("%s SELECT ON ALL %s IN SCHEMA gdpr %s %s", verb,
+							 kinds[i], preposition, role));
+		run_utility(psprintf(
+			"ALTER DEFAULT PRIVILEGES IN SCHEMA gdpr %s SELECT ON %s %s %s",
+			verb, kinds[i], preposition, role));
 	}
 }
 
@@ -169,7 +157,8 @@ change_duty(bool grant, int duty, const char *role)
 	{
 		if (tables[i].duties & duty)
 			run_utility(psprintf("%s SELECT ON gdpr.%s %s %s", verb,
-								 quote_identifier(tables[i].name), preposition, role));
+								 quote_identifier(tables[i].name), preposition,
+								 role));
 	}
 }
 
@@ -178,8 +167,8 @@ change_duty(bool grant, int duty, const char *role)
 static uint64
 write_grant(const char *sql, Name role, const char *duty, int expected)
 {
-	Oid			types[2] = {NAMEOID, TEXTOID};
-	Datum		values[2];
+	Oid types[2] = {NAMEOID, TEXTOID};
+	Datum values[2];
 
 	values[0] = NameGetDatum(role);
 	values[1] = CStringGetTextDatum(duty);
@@ -189,16 +178,17 @@ write_grant(const char *sql, Name role, const char *duty, int expected)
 static int
 remaining_duties(Name role)
 {
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
-	int			result = 0;
-	uint64		n;
+	Oid types[1] = {NAMEOID};
+	Datum values[1];
+	int result = 0;
+	uint64 n;
 
 	values[0] = NameGetDatum(role);
-	n = gdpr_sql_run("SELECT duty FROM gdpr.duty_grant WHERE role = $1",
-					 1, types, values, NULL, false, SPI_OK_SELECT);
+	n = gdpr_sql_run("SELECT duty FROM gdpr.duty_grant WHERE role = $1", 1,
+					 types, values, NULL, false, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
-		result |= find_duty(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		result |= find_duty(
+			SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
 	return result;
 }
 
@@ -217,17 +207,19 @@ take_arguments(FunctionCallInfo fcinfo, Name *role, char **duty, int *bit)
 Datum
 gdpr_grant_duty(PG_FUNCTION_ARGS)
 {
-	Name		role;
-	char	   *duty;
-	int			bit;
+	Name role;
+	char *duty;
+	int bit;
 	GdprSqlScope scope;
 
 	take_arguments(fcinfo, &role, &duty, &bit);
 	(void) get_role_oid(NameStr(*role), false);
 	gdpr_sql_begin_own(&scope);
 	change_duty(true, bit, quote_identifier(NameStr(*role)));
-	(void) write_grant("INSERT INTO gdpr.duty_grant (role, duty) VALUES ($1, $2) "
-					   "ON CONFLICT DO NOTHING", role, duty, SPI_OK_INSERT);
+	(void)
+		write_grant("INSERT INTO gdpr.duty_grant (role, duty) VALUES ($1, $2) "
+					"ON CONFLICT DO NOTHING",
+					role, duty, SPI_OK_INSERT);
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_VOID();
 }
@@ -257,23 +249,25 @@ report_missing(Name role, bool exists, bool recorded)
 Datum
 gdpr_revoke_duty(PG_FUNCTION_ARGS)
 {
-	Name		role;
-	char	   *duty;
-	int			bit;
-	bool		exists;
-	bool		recorded;
+	Name role;
+	char *duty;
+	int bit;
+	bool exists;
+	bool recorded;
 	GdprSqlScope scope;
 
 	take_arguments(fcinfo, &role, &duty, &bit);
 	exists = OidIsValid(get_role_oid(NameStr(*role), true));
 	gdpr_sql_begin_own(&scope);
-	recorded = write_grant("DELETE FROM gdpr.duty_grant WHERE role = $1 AND duty = $2",
-						   role, duty, SPI_OK_DELETE) > 0;
+	recorded = write_grant(
+				   "DELETE FROM gdpr.duty_grant WHERE role = $1 AND duty = $2",
+				   role, duty, SPI_OK_DELETE) > 0;
 	report_missing(role, exists, recorded);
 	if (exists)
 	{
 		change_duty(false, bit, quote_identifier(NameStr(*role)));
-		change_duty(true, remaining_duties(role), quote_identifier(NameStr(*role)));
+		change_duty(true, remaining_duties(role),
+					quote_identifier(NameStr(*role)));
 	}
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_VOID();

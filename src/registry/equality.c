@@ -18,19 +18,19 @@
 static bool
 equality_family(Oid type, Oid am, Oid *family, Oid *input)
 {
-	Oid			opclass = GetDefaultOpClass(getBaseType(type), am);
+	Oid opclass = GetDefaultOpClass(getBaseType(type), am);
 
 	return OidIsValid(opclass) &&
-		get_opclass_opfamily_and_input_type(opclass, family, input);
+		   get_opclass_opfamily_and_input_type(opclass, family, input);
 }
 
 static Oid
 equality_in(Oid left, Oid right, Oid am, StrategyNumber strategy)
 {
-	Oid			family;
-	Oid			left_input;
-	Oid			right_family;
-	Oid			right_input;
+	Oid family;
+	Oid left_input;
+	Oid right_family;
+	Oid right_input;
 
 	if (!equality_family(left, am, &family, &left_input))
 		return InvalidOid;
@@ -49,9 +49,9 @@ equality_in(Oid left, Oid right, Oid am, StrategyNumber strategy)
 Oid
 gdpr_registry_equality(Oid parent_type, Oid child_type)
 {
-	Oid			result = equality_in(parent_type, child_type, BTREE_AM_OID,
-									 BTEqualStrategyNumber);
-	Oid			reversed;
+	Oid result = equality_in(parent_type, child_type, BTREE_AM_OID,
+							 BTEqualStrategyNumber);
+	Oid reversed;
 
 	if (OidIsValid(result))
 		return result;
@@ -59,5 +59,6 @@ gdpr_registry_equality(Oid parent_type, Oid child_type)
 						   BTEqualStrategyNumber);
 	if (OidIsValid(reversed))
 		return get_commutator(reversed);
-	return equality_in(parent_type, child_type, HASH_AM_OID, HTEqualStrategyNumber);
+	return equality_in(parent_type, child_type, HASH_AM_OID,
+					   HTEqualStrategyNumber);
 }

@@ -23,9 +23,9 @@ GDPR_FUNCTION(gdpr_registry_on_drop);
 GDPR_FUNCTION(gdpr_registry_on_rename);
 
 /* Relations and columns among what one command dropped. */
-#define GONE \
+#define GONE                                                                                      \
 	"WITH gone AS (SELECT d.objid, CASE WHEN d.objsubid <> 0 THEN d.address_names[3] END AS col " \
-	"FROM pg_catalog.pg_event_trigger_dropped_objects() d " \
+	"FROM pg_catalog.pg_event_trigger_dropped_objects() d "                                       \
 	"WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) "
 
 /* Most of what is dropped was never declared: temporary tables, indexes. */
@@ -39,16 +39,21 @@ static const char *const is_declared =
 	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
 
 static const char *const drop_statements[] = {
-	GONE "DELETE FROM gdpr.approval a USING gdpr.subject s, gone g WHERE a.kind = s.kind "
+	GONE
+	"DELETE FROM gdpr.approval a USING gdpr.subject s, gone g WHERE a.kind = s.kind "
 	"AND s.relation = g.objid AND (g.col IS NULL OR g.col = ANY (s.key))",
-	GONE "DELETE FROM gdpr.subject s USING gone g "
+	GONE
+	"DELETE FROM gdpr.subject s USING gone g "
 	"WHERE s.relation = g.objid AND (g.col IS NULL OR g.col = ANY (s.key))",
-	GONE "DELETE FROM gdpr.link l USING gone g "
+	GONE
+	"DELETE FROM gdpr.link l USING gone g "
 	"WHERE (l.child = g.objid AND (g.col IS NULL OR g.col = ANY (l.child_columns) OR g.col = l.keep_since)) "
 	"OR (l.parent = g.objid AND (g.col IS NULL OR g.col = ANY (l.parent_columns)))",
-	GONE "DELETE FROM gdpr.personal_column c USING gone g "
+	GONE
+	"DELETE FROM gdpr.personal_column c USING gone g "
 	"WHERE c.relation = g.objid AND (g.col IS NULL OR g.col = c.column_name)",
-	GONE "DELETE FROM gdpr.sharing l USING gone g "
+	GONE
+	"DELETE FROM gdpr.sharing l USING gone g "
 	"WHERE (l.child = g.objid AND (g.col IS NULL OR g.col = ANY (l.child_columns))) "
 	"OR (l.parent = g.objid AND (g.col IS NULL OR g.col = ANY (l.parent_columns)))",
 };
@@ -83,10 +88,11 @@ event_data(FunctionCallInfo fcinfo)
 static bool
 tables_are_there(void)
 {
-	Oid			schema = gdpr_sql_schema();
+	Oid schema = gdpr_sql_schema();
 
-	return OidIsValid(schema) && OidIsValid(get_relname_relid("sharing", schema)) &&
-		OidIsValid(get_relname_relid("subject", schema));
+	return OidIsValid(schema) &&
+		   OidIsValid(get_relname_relid("sharing", schema)) &&
+		   OidIsValid(get_relname_relid("subject", schema));
 }
 
 /* Asked at every DROP of every session, so planned once a session. */
@@ -97,7 +103,7 @@ any_declared(void)
 
 	if (plan == NULL)
 	{
-		SPIPlanPtr	fresh = SPI_prepare(is_declared, 0, NULL);
+		SPIPlanPtr fresh = SPI_prepare(is_declared, 0, NULL);
 
 		if (fresh == NULL || SPI_keepplan(fresh) != 0)
 			elog(ERROR, "SPI failed to prepare a statement");
@@ -111,7 +117,7 @@ any_declared(void)
 Datum
 gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 {
-	uint64		removed = 0;
+	uint64 removed = 0;
 	GdprSqlScope scope;
 
 	(void) event_data(fcinfo);
@@ -137,12 +143,12 @@ gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 static ArrayType *
 renamed_relations(Oid relid)
 {
-	List	   *all = find_all_inheritors(relid, NoLock, NULL);
-	Datum	   *values = palloc(sizeof(Datum) * list_length(all));
-	int			n = 0;
-	ListCell   *lc;
+	List *all = find_all_inheritors(relid, NoLock, NULL);
+	Datum *values = palloc(sizeof(Datum) * list_length(all));
+	int n = 0;
+	ListCell *lc;
 
-	foreach(lc, all)
+	foreach (lc, all)
 		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
 	return construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
 }
@@ -150,9 +156,9 @@ renamed_relations(Oid relid)
 static void
 rename_column(Oid relid, const char *from, const char *to)
 {
-	Oid			types[] = {OIDARRAYOID, NAMEOID, NAMEOID};
-	Datum		values[3];
-	bool		in_predicate;
+	Oid types[] = {OIDARRAYOID, NAMEOID, NAMEOID};
+	Datum values[3];
+	bool in_predicate;
 	GdprSqlScope scope;
 
 	values[0] = PointerGetDatum(renamed_relations(relid));
@@ -162,9 +168,11 @@ rename_column(Oid relid, const char *from, const char *to)
 	for (int i = 0; i < lengthof(rename_statements); i++)
 		(void) gdpr_sql_run(rename_statements[i], 3, types, values, NULL, false,
 							SPI_OK_UPDATE);
-	in_predicate = gdpr_sql_run("SELECT 1 FROM gdpr.link WHERE child = ANY ($1) AND "
-								"pg_catalog.strpos(predicate, pg_catalog.quote_ident($2::text)) > 0",
-								3, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	in_predicate =
+		gdpr_sql_run(
+			"SELECT 1 FROM gdpr.link WHERE child = ANY ($1) AND "
+			"pg_catalog.strpos(predicate, pg_catalog.quote_ident($2::text)) > 0",
+			3, types, values, NULL, false, SPI_OK_SELECT) > 0;
 	gdpr_sql_end_own(&scope);
 	if (in_predicate)
 		ereport(WARNING,
@@ -178,7 +186,7 @@ Datum
 gdpr_registry_on_rename(PG_FUNCTION_ARGS)
 {
 	RenameStmt *stmt = (RenameStmt *) event_data(fcinfo)->parsetree;
-	Oid			relid;
+	Oid relid;
 
 	if (!IsA(stmt, RenameStmt) || stmt->renameType != OBJECT_COLUMN ||
 		stmt->relation == NULL || !tables_are_there())

@@ -22,16 +22,18 @@
 GDPR_FUNCTION(gdpr_declare_link);
 GDPR_FUNCTION(gdpr_undeclare_link);
 
-static const char *const grounds[] = {
-	"17(3)(a)", "17(3)(b)", "17(3)(c)", "17(3)(d)", "17(3)(e)", "contract"
-};
-static const char *const starts[] = {"row", "calendar_year_end", "fiscal_year_end"};
-static const char *const kinds_of_belonging[] = {"owned", "owns", "refers", "none"};
+static const char *const grounds[] = {"17(3)(a)", "17(3)(b)", "17(3)(c)",
+									  "17(3)(d)", "17(3)(e)", "contract"};
+static const char *const starts[] = {"row", "calendar_year_end",
+									 "fiscal_year_end"};
+static const char *const kinds_of_belonging[] = {"owned", "owns", "refers",
+												 "none"};
 static const char *const actions[] = {"delete", "anonymise", "unlink", "keep"};
 static const char *const exports[] = {"full", "skip"};
 
 static void
-check_word(const char *argument, const char *word, const char *const *words, int nwords)
+check_word(const char *argument, const char *word, const char *const *words,
+		   int nwords)
 {
 	StringInfoData list;
 
@@ -62,8 +64,8 @@ refuse(const char *message, const char *hint)
 static void
 swap_with_previous(List *list, int position)
 {
-	ListCell   *cell = list_nth_cell(list, position);
-	void	   *value = lfirst(cell);
+	ListCell *cell = list_nth_cell(list, position);
+	void *value = lfirst(cell);
 
 	lfirst(cell) = lfirst(cell - 1);
 	lfirst(cell - 1) = value;
@@ -73,7 +75,7 @@ swap_with_previous(List *list, int position)
 static void
 sort_pairs(GdprDeclaredLink *link)
 {
-	int			n = list_length(link->child_columns);
+	int n = list_length(link->child_columns);
 
 	for (int i = 1; i < n; i++)
 	{
@@ -90,18 +92,21 @@ sort_pairs(GdprDeclaredLink *link)
 
 /* Ciphertexts compare within one tag domain only. */
 static void
-check_tag_domains(Oid child, AttrNumber child_column, Oid parent, AttrNumber parent_column)
+check_tag_domains(Oid child, AttrNumber child_column, Oid parent,
+				  AttrNumber parent_column)
 {
-	Oid			type = InvalidOid;
-	Oid			parent_type = InvalidOid;
-	Oid			collation;
-	int32		child_typmod = -1;
-	int32		parent_typmod = -1;
+	Oid type = InvalidOid;
+	Oid parent_type = InvalidOid;
+	Oid collation;
+	int32 child_typmod = -1;
+	int32 parent_typmod = -1;
 	const GdprContext *child_context;
 	const GdprContext *parent_context;
 
-	get_atttypetypmodcoll(child, child_column, &type, &child_typmod, &collation);
-	get_atttypetypmodcoll(parent, parent_column, &parent_type, &parent_typmod, &collation);
+	get_atttypetypmodcoll(child, child_column, &type, &child_typmod,
+						  &collation);
+	get_atttypetypmodcoll(parent, parent_column, &parent_type, &parent_typmod,
+						  &collation);
 	type = getBaseTypeAndTypmod(type, &child_typmod);
 	(void) getBaseTypeAndTypmod(parent_type, &parent_typmod);
 	if (!gdpr_enctype_is(type) || child_typmod == parent_typmod)
@@ -109,7 +114,8 @@ check_tag_domains(Oid child, AttrNumber child_column, Oid parent, AttrNumber par
 	child_context = gdpr_keyring_context(child_typmod);
 	parent_context = gdpr_keyring_context(parent_typmod);
 	if (child_context == NULL || parent_context == NULL ||
-		strcmp(NameStr(child_context->tag_domain), NameStr(parent_context->tag_domain)) != 0)
+		strcmp(NameStr(child_context->tag_domain),
+			   NameStr(parent_context->tag_domain)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("encrypted columns of a link must be of one tag domain"),
@@ -117,10 +123,11 @@ check_tag_domains(Oid child, AttrNumber child_column, Oid parent, AttrNumber par
 }
 
 static void
-check_pair(const GdprDeclaredLink *link, const char *child_name, const char *parent_name)
+check_pair(const GdprDeclaredLink *link, const char *child_name,
+		   const char *parent_name)
 {
-	AttrNumber	child = gdpr_registry_column(link->child, child_name);
-	AttrNumber	parent = gdpr_registry_column(link->parent, parent_name);
+	AttrNumber child = gdpr_registry_column(link->child, child_name);
+	AttrNumber parent = gdpr_registry_column(link->parent, parent_name);
 
 	if (!OidIsValid(gdpr_registry_equality(get_atttype(link->parent, parent),
 										   get_atttype(link->child, child))))
@@ -140,18 +147,20 @@ check_columns(GdprDeclaredLink *link)
 		refuse("a link needs as many child columns as parent columns",
 			   "Name at least one column on each side.");
 	for (int i = 0; i < list_length(link->child_columns); i++)
-		check_pair(link, list_nth(link->child_columns, i), list_nth(link->parent_columns, i));
+		check_pair(link, list_nth(link->child_columns, i),
+				   list_nth(link->parent_columns, i));
 	sort_pairs(link);
 }
 
 static bool
 any_nullable(const GdprDeclaredLink *link)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, link->child_columns)
+	foreach (lc, link->child_columns)
 	{
-		if (!gdpr_registry_not_null(link->child, get_attnum(link->child, lfirst(lc))))
+		if (!gdpr_registry_not_null(link->child,
+									get_attnum(link->child, lfirst(lc))))
 			return true;
 	}
 	return false;
@@ -162,20 +171,22 @@ any_nullable(const GdprDeclaredLink *link)
 static char *
 check_period(const char *text)
 {
-	Datum		value;
-	Interval	zero = {0};
+	Datum value;
+	Interval zero = {0};
 
 	if (!gdpr_input_try(INTERVALOID, -1, text, &value) ||
-		DatumGetInt32(DirectFunctionCall2(interval_cmp, value, IntervalPGetDatum(&zero))) <= 0)
-		refuse("invalid value of \"keep\"", "It is a positive interval, for example \"7 years\".");
+		DatumGetInt32(DirectFunctionCall2(interval_cmp, value,
+										  IntervalPGetDatum(&zero))) <= 0)
+		refuse("invalid value of \"keep\"",
+			   "It is a positive interval, for example \"7 years\".");
 	return pstrdup(text);
 }
 
 static void
 check_since(const GdprDeclaredLink *link)
 {
-	AttrNumber	column = gdpr_registry_column(link->child, link->keep_since);
-	Oid			type = getBaseType(get_atttype(link->child, column));
+	AttrNumber column = gdpr_registry_column(link->child, link->keep_since);
+	Oid type = getBaseType(get_atttype(link->child, column));
 
 	if (type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
 		refuse("the column of \"keep_since\" must be a date or a timestamp",
@@ -186,13 +197,14 @@ check_since(const GdprDeclaredLink *link)
 static bool
 parent_is_kept(const GdprDeclaredLink *link)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, gdpr_registry_links())
+	foreach (lc, gdpr_registry_links())
 	{
 		GdprDeclaredLink *above = lfirst(lc);
 
-		if (above->child == link->parent && strcmp(above->on_forget, "keep") == 0 &&
+		if (above->child == link->parent &&
+			strcmp(above->on_forget, "keep") == 0 &&
 			(above->child != link->child || above->keep_since != NULL))
 			return true;
 	}
@@ -204,21 +216,24 @@ check_keep(GdprDeclaredLink *link)
 {
 	if (link->ground == NULL || link->law == NULL || link->keep == NULL ||
 		link->keep_from == NULL)
-		refuse("keeping rows needs the options \"ground\", \"law\", \"keep\" and \"keep_from\"",
-			   "For example: {\"ground\": \"17(3)(b)\", \"law\": \"Bookkeeping Act 2:10\", "
-			   "\"keep\": \"7 years\", \"keep_from\": \"calendar_year_end\", "
-			   "\"keep_since\": \"invoice_date\"}.");
+		refuse(
+			"keeping rows needs the options \"ground\", \"law\", \"keep\" and \"keep_from\"",
+			"For example: {\"ground\": \"17(3)(b)\", \"law\": \"Bookkeeping Act 2:10\", "
+			"\"keep\": \"7 years\", \"keep_from\": \"calendar_year_end\", "
+			"\"keep_since\": \"invoice_date\"}.");
 	check_word("ground", link->ground, grounds, lengthof(grounds));
 	check_word("keep_from", link->keep_from, starts, lengthof(starts));
 	if (link->law[0] == '\0')
-		refuse("the option \"law\" must not be empty", "Name the provision that asks for the rows.");
+		refuse("the option \"law\" must not be empty",
+			   "Name the provision that asks for the rows.");
 	link->keep = check_period(link->keep);
 	if (link->keep_since != NULL)
 		check_since(link);
 	else if (!parent_is_kept(link))
-		refuse("keeping rows needs the option \"keep_since\"",
-			   "Name a date column of the child, or first declare the link of the parent, "
-			   "whose date then counts, with on_forget \"keep\".");
+		refuse(
+			"keeping rows needs the option \"keep_since\"",
+			"Name a date column of the child, or first declare the link of the parent, "
+			"whose date then counts, with on_forget \"keep\".");
 }
 
 static void
@@ -226,9 +241,10 @@ check_no_keep(const GdprDeclaredLink *link)
 {
 	if (link->ground != NULL || link->law != NULL || link->keep != NULL ||
 		link->keep_from != NULL || link->keep_since != NULL)
-		refuse("the options \"ground\", \"law\", \"keep\", \"keep_from\" and \"keep_since\" "
-			   "are for on_forget \"keep\" only",
-			   "Leave them out, or keep the rows.");
+		refuse(
+			"the options \"ground\", \"law\", \"keep\", \"keep_from\" and \"keep_since\" "
+			"are for on_forget \"keep\" only",
+			"Leave them out, or keep the rows.");
 }
 
 /* ---- the verb ---- */
@@ -237,7 +253,8 @@ check_no_keep(const GdprDeclaredLink *link)
 static void
 check_meaning(GdprDeclaredLink *link)
 {
-	check_word("belongs", link->belongs, kinds_of_belonging, lengthof(kinds_of_belonging));
+	check_word("belongs", link->belongs, kinds_of_belonging,
+			   lengthof(kinds_of_belonging));
 	check_word("on_forget", link->on_forget, actions, lengthof(actions));
 	check_word("on_export", link->on_export, exports, lengthof(exports));
 
@@ -248,9 +265,11 @@ check_meaning(GdprDeclaredLink *link)
 		link->on_export = "skip";
 		return;
 	}
-	if (strcmp(link->belongs, "refers") == 0 && strcmp(link->on_forget, "delete") == 0)
-		refuse("rows that only refer to the subject are not deleted",
-			   "Give on_forget \"unlink\" or \"anonymise\", or belongs \"owned\".");
+	if (strcmp(link->belongs, "refers") == 0 &&
+		strcmp(link->on_forget, "delete") == 0)
+		refuse(
+			"rows that only refer to the subject are not deleted",
+			"Give on_forget \"unlink\" or \"anonymise\", or belongs \"owned\".");
 	if (strcmp(link->on_forget, "unlink") == 0 &&
 		(strcmp(link->belongs, "owns") == 0 || !any_nullable(link)))
 		refuse("a link can be unlinked only where a child column may be null",
@@ -264,7 +283,7 @@ check_meaning(GdprDeclaredLink *link)
 static void
 parse_options(Jsonb *options, GdprDeclaredLink *link)
 {
-	GdprOption	known[] = {
+	GdprOption known[] = {
 		{"ground", &link->ground},
 		{"keep", &link->keep},
 		{"keep_from", &link->keep_from},
@@ -279,7 +298,8 @@ parse_options(Jsonb *options, GdprDeclaredLink *link)
 static void
 take_ends(FunctionCallInfo fcinfo, GdprDeclaredLink *link)
 {
-	static const char *const names[] = {"child", "child_columns", "parent", "parent_columns"};
+	static const char *const names[] = {"child", "child_columns", "parent",
+										"parent_columns"};
 
 	for (int i = 0; i < lengthof(names); i++)
 		gdpr_registry_require(fcinfo, i, names[i]);

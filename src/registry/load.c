@@ -19,8 +19,8 @@
 static char *
 text_field(MemoryContext target, uint64 row, int column)
 {
-	char	   *value = SPI_getvalue(SPI_tuptable->vals[row],
-									 SPI_tuptable->tupdesc, column);
+	char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+							   column);
 
 	return value ? MemoryContextStrdup(target, value) : NULL;
 }
@@ -28,9 +28,9 @@ text_field(MemoryContext target, uint64 row, int column)
 static Oid
 oid_field(uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, column, &isnull);
+	bool isnull;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+								column, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
@@ -38,11 +38,11 @@ oid_field(uint64 row, int column)
 static List *
 list_field(MemoryContext target, uint64 row, int column)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, column, &isnull);
+	bool isnull;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+								column, &isnull);
 	MemoryContext old = MemoryContextSwitchTo(target);
-	List	   *result = isnull ? NIL : gdpr_registry_list(DatumGetArrayTypeP(value));
+	List *result = isnull ? NIL : gdpr_registry_list(DatumGetArrayTypeP(value));
 
 	MemoryContextSwitchTo(old);
 	return result;
@@ -57,7 +57,8 @@ relation_is_there(Oid relid)
 static void *
 read_subject(MemoryContext target, uint64 row)
 {
-	GdprDeclaredSubject *subject = MemoryContextAllocZero(target, sizeof(*subject));
+	GdprDeclaredSubject *subject = MemoryContextAllocZero(target,
+														  sizeof(*subject));
 
 	subject->kind = text_field(target, row, 1);
 	subject->relid = oid_field(row, 2);
@@ -83,13 +84,16 @@ read_link(MemoryContext target, uint64 row)
 	link->keep_from = text_field(target, row, 11);
 	link->keep_since = text_field(target, row, 12);
 	link->predicate = text_field(target, row, 13);
-	return relation_is_there(link->child) && relation_is_there(link->parent) ? link : NULL;
+	return relation_is_there(link->child) && relation_is_there(link->parent)
+			   ? link
+			   : NULL;
 }
 
 static void *
 read_column(MemoryContext target, uint64 row)
 {
-	GdprDeclaredColumn *column = MemoryContextAllocZero(target, sizeof(*column));
+	GdprDeclaredColumn *column = MemoryContextAllocZero(target,
+														sizeof(*column));
 
 	column->relid = oid_field(row, 1);
 	column->name = text_field(target, row, 2);
@@ -106,7 +110,7 @@ static void *
 read_sharing(MemoryContext target, uint64 row)
 {
 	GdprSharing *sharing = MemoryContextAllocZero(target, sizeof(*sharing));
-	char	   *shared;
+	char *shared;
 
 	sharing->child = oid_field(row, 1);
 	sharing->child_columns = list_field(target, row, 2);
@@ -119,12 +123,12 @@ read_sharing(MemoryContext target, uint64 row)
 }
 
 static List *
-read_all(const char *sql, void *(*reader) (MemoryContext, uint64))
+read_all(const char *sql, void *(*reader)(MemoryContext, uint64))
 {
 	MemoryContext target = CurrentMemoryContext;
-	List	   *result = NIL;
+	List *result = NIL;
 	GdprSqlScope scope;
-	uint64		nrows;
+	uint64 nrows;
 
 	gdpr_sql_begin_own(&scope);
 	/* Intervals as text go into the map's hash: one style for everybody. */
@@ -134,7 +138,7 @@ read_all(const char *sql, void *(*reader) (MemoryContext, uint64))
 	nrows = gdpr_sql_run(sql, 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
 	for (uint64 row = 0; row < nrows; row++)
 	{
-		void	   *item = reader(target, row);
+		void *item = reader(target, row);
 		MemoryContext old = MemoryContextSwitchTo(target);
 
 		if (item != NULL)
@@ -148,30 +152,37 @@ read_all(const char *sql, void *(*reader) (MemoryContext, uint64))
 List *
 gdpr_registry_subjects(void)
 {
-	return read_all("SELECT kind, relation, key FROM gdpr.subject ORDER BY kind",
-					read_subject);
+	return read_all(
+		"SELECT kind, relation, key FROM gdpr.subject ORDER BY kind",
+		read_subject);
 }
 
 List *
 gdpr_registry_links(void)
 {
-	return read_all("SELECT child, child_columns, parent, parent_columns, belongs, "
-					"on_forget, on_export, ground, law, keep, keep_from, keep_since, "
-					"predicate FROM gdpr.link", read_link);
+	return read_all(
+		"SELECT child, child_columns, parent, parent_columns, belongs, "
+		"on_forget, on_export, ground, law, keep, keep_from, keep_since, "
+		"predicate FROM gdpr.link",
+		read_link);
 }
 
 List *
 gdpr_registry_columns(void)
 {
-	return read_all("SELECT relation, column_name, category, mask, on_forget, ground, "
-					"origin, label FROM gdpr.personal_column", read_column);
+	return read_all(
+		"SELECT relation, column_name, category, mask, on_forget, ground, "
+		"origin, label FROM gdpr.personal_column",
+		read_column);
 }
 
 List *
 gdpr_registry_sharings(void)
 {
-	return read_all("SELECT child, child_columns, parent, parent_columns, shared "
-					"FROM gdpr.sharing", read_sharing);
+	return read_all(
+		"SELECT child, child_columns, parent, parent_columns, shared "
+		"FROM gdpr.sharing",
+		read_sharing);
 }
 
 GdprApproval *
@@ -180,13 +191,13 @@ gdpr_registry_approval(const char *kind)
 	MemoryContext target = CurrentMemoryContext;
 	GdprApproval *approval = NULL;
 	GdprSqlScope scope;
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
+	Oid types[1] = {NAMEOID};
+	Datum values[1];
 
 	values[0] = DirectFunctionCall1(namein, CStringGetDatum(kind));
 	gdpr_sql_begin_own(&scope);
-	if (gdpr_sql_run("SELECT hash, links FROM gdpr.approval WHERE kind = $1",
-					 1, types, values, NULL, false, SPI_OK_SELECT) > 0)
+	if (gdpr_sql_run("SELECT hash, links FROM gdpr.approval WHERE kind = $1", 1,
+					 types, values, NULL, false, SPI_OK_SELECT) > 0)
 	{
 		approval = MemoryContextAllocZero(target, sizeof(*approval));
 		approval->hash = text_field(target, 0, 1);

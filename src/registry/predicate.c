@@ -36,8 +36,8 @@ refuse(const char *problem)
 static bool
 function_is_foreign(Oid function, void *context)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		result;
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return true;
@@ -69,7 +69,8 @@ check_node(Node *node, void *context)
 static void
 check_alone(const char *text)
 {
-	List	   *statements = raw_parser(psprintf("SELECT %s\n", text), RAW_PARSE_DEFAULT);
+	List *statements = raw_parser(psprintf("SELECT %s\n", text),
+								  RAW_PARSE_DEFAULT);
 	SelectStmt *select;
 
 	if (list_length(statements) == 1)
@@ -86,13 +87,15 @@ check_alone(const char *text)
 static Node *
 analyse(Oid relid, const char *text)
 {
-	char	   *sql = psprintf("SELECT 1 FROM %s " GDPR_PREDICATE_ALIAS " WHERE (%s\n)",
-							   gdpr_ident_relation(relid), text);
-	Query	   *query;
+	char *sql = psprintf("SELECT 1 FROM %s " GDPR_PREDICATE_ALIAS
+						 " WHERE (%s\n)",
+						 gdpr_ident_relation(relid), text);
+	Query *query;
 
 	check_alone(text);
-	query = parse_analyze_fixedparams(linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT)),
-									  sql, NULL, 0, NULL);
+	query = parse_analyze_fixedparams(
+		linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT)), sql, NULL,
+		0, NULL);
 	return query->jointree->quals;
 }
 
@@ -101,7 +104,7 @@ static Node *
 analyse_silently(Oid relid, const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Node	   *result = NULL;
+	Node *result = NULL;
 
 	PG_TRY();
 	{
@@ -109,8 +112,8 @@ analyse_silently(Oid relid, const char *text)
 	}
 	PG_CATCH();
 	{
-		int			code = geterrcode();
-		int			class = ERRCODE_TO_CATEGORY(code);
+		int code = geterrcode();
+		int class = ERRCODE_TO_CATEGORY(code);
 
 		if (class != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR) &&
 			class != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) &&
@@ -140,8 +143,8 @@ set_local(const char *name, const char *value)
 static char *
 deparse(Oid relid, Node *condition)
 {
-	int			nestlevel = NewGUCNestLevel();
-	char	   *result;
+	int nestlevel = NewGUCNestLevel();
+	char *result;
 
 	set_local("search_path", "pg_catalog");
 	set_local("DateStyle", "ISO, YMD");
@@ -149,7 +152,8 @@ deparse(Oid relid, Node *condition)
 	set_local("TimeZone", "UTC");
 	set_local("extra_float_digits", "3");
 	result = deparse_expression(condition,
-								deparse_context_for(GDPR_PREDICATE_ALIAS, relid),
+								deparse_context_for(GDPR_PREDICATE_ALIAS,
+													relid),
 								true, false);
 	AtEOXact_GUC(true, nestlevel);
 	return result;
@@ -158,7 +162,7 @@ deparse(Oid relid, Node *condition)
 char *
 gdpr_predicate_normalise(Oid relid, const char *text)
 {
-	Node	   *condition = analyse_silently(relid, text);
+	Node *condition = analyse_silently(relid, text);
 
 	(void) check_node(condition, NULL);
 	if (contain_volatile_functions(condition))

@@ -14,4 +14,4 @@
  */
 extern char *gdpr_predicate_normalise(Oid relid, const char *text);
 
-#endif							/* GDPR_PREDICATE_H */
+#endif /* GDPR_PREDICATE_H */

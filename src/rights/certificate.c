@@ -21,13 +21,13 @@
 
 typedef struct Counts
 {
-	int64		deleted;
-	int64		anonymised;
-	int64		unlinked;
-	int64		kept;
+	int64 deleted;
+	int64 anonymised;
+	int64 unlinked;
+	int64 kept;
 	const char *ground;
-	bool		has_until;
-	DateADT		until;
+	bool has_until;
+	DateADT until;
 } Counts;
 
 static void
@@ -53,12 +53,13 @@ count_row(Counts *counts, const GdprPlanRow *row)
 }
 
 static void
-count_relation(const GdprPlan *plan, const GdprRelation *relation, Counts *counts)
+count_relation(const GdprPlan *plan, const GdprRelation *relation,
+			   Counts *counts)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	memset(counts, 0, sizeof(*counts));
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -70,20 +71,27 @@ count_relation(const GdprPlan *plan, const GdprRelation *relation, Counts *count
 static void
 append_counts(StringInfo buf, const char *label, const Counts *counts)
 {
-	char		date[MAXDATELEN + 1];
+	char date[MAXDATELEN + 1];
 
-	appendStringInfoString(buf, buf->len == 1 ? "{\"relation\":" : ",{\"relation\":");
+	appendStringInfoString(buf, buf->len == 1 ? "{\"relation\":"
+											  : ",{\"relation\":");
 	escape_json(buf, label);
-	appendStringInfo(buf, ",\"deleted\":" INT64_FORMAT ",\"anonymised\":" INT64_FORMAT
-					 ",\"unlinked\":" INT64_FORMAT ",\"kept\":" INT64_FORMAT ",\"ground\":",
-					 counts->deleted, counts->anonymised, counts->unlinked, counts->kept);
+	appendStringInfo(buf,
+					 ",\"deleted\":" INT64_FORMAT
+					 ",\"anonymised\":" INT64_FORMAT
+					 ",\"unlinked\":" INT64_FORMAT ",\"kept\":" INT64_FORMAT
+					 ",\"ground\":",
+					 counts->deleted, counts->anonymised, counts->unlinked,
+					 counts->kept);
 	if (counts->ground == NULL)
 		appendStringInfoString(buf, "null");
 	else
 		escape_json(buf, counts->ground);
 	if (counts->has_until)
 		appendStringInfo(buf, ",\"until\":\"%s\"}",
-						 JsonEncodeDateTime(date, DateADTGetDatum(counts->until), DATEOID, NULL));
+						 JsonEncodeDateTime(date,
+											DateADTGetDatum(counts->until),
+											DATEOID, NULL));
 	else
 		appendStringInfoString(buf, ",\"until\":null}");
 }
@@ -92,20 +100,21 @@ char *
 gdpr_certificate_relations(const GdprPlan *plan)
 {
 	StringInfoData buf;
-	ListCell   *lc;
-	Counts		counts;
+	ListCell *lc;
+	Counts counts;
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '[');
-	foreach(lc, plan->map->relations)
+	foreach (lc, plan->map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
 
 		count_relation(plan, relation, &counts);
-		if (counts.deleted + counts.anonymised + counts.unlinked + counts.kept > 0)
+		if (counts.deleted + counts.anonymised + counts.unlinked + counts.kept >
+			0)
 			append_counts(&buf, relation->label, &counts);
 	}
-	foreach(lc, plan->notes)
+	foreach (lc, plan->notes)
 	{
 		GdprPlanNote *note = lfirst(lc);
 
@@ -119,16 +128,19 @@ gdpr_certificate_relations(const GdprPlan *plan)
 }
 
 char *
-gdpr_certificate_hash(const GdprPlan *plan, const uint8 *pseudonym, const char *relations)
+gdpr_certificate_hash(const GdprPlan *plan, const uint8 *pseudonym,
+					  const char *relations)
 {
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	char	   *hex = palloc(2 * sizeof(digest) + 1);
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	char *hex = palloc(2 * sizeof(digest) + 1);
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
 
 	if (pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) plan->map->hash, strlen(plan->map->hash)) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) plan->map->hash,
+							 strlen(plan->map->hash)) < 0 ||
 		pg_cryptohash_update(ctx, pseudonym, GDPR_TAG_LEN) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) relations, strlen(relations)) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) relations,
+							 strlen(relations)) < 0 ||
 		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
 		elog(ERROR, "could not compute a SHA-256 hash");
 	pg_cryptohash_free(ctx);
@@ -139,9 +151,9 @@ gdpr_certificate_hash(const GdprPlan *plan, const uint8 *pseudonym, const char *
 bool
 gdpr_certificate_changes(const GdprPlan *plan)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -157,11 +169,11 @@ gdpr_certificate_changes(const GdprPlan *plan)
 static void
 append_blockers(StringInfo buf, const GdprPlan *plan)
 {
-	bool		any = false;
-	ListCell   *lc;
+	bool any = false;
+	ListCell *lc;
 
 	appendStringInfoString(buf, ",\"blockers\":[");
-	foreach(lc, plan->notes)
+	foreach (lc, plan->notes)
 	{
 		GdprPlanNote *note = lfirst(lc);
 
@@ -180,24 +192,27 @@ append_blockers(StringInfo buf, const GdprPlan *plan)
 static void
 append_erasure(StringInfo buf, const GdprErasure *erasure)
 {
-	char		at[MAXDATELEN + 1];
+	char at[MAXDATELEN + 1];
 
 	if (erasure == NULL)
 	{
-		appendStringInfoString(buf, ",\"level\":null,\"forgotten_at\":null,\"dry_run\":true");
+		appendStringInfoString(
+			buf, ",\"level\":null,\"forgotten_at\":null,\"dry_run\":true");
 		return;
 	}
-	appendStringInfo(buf, ",\"level\":\"logical\",\"forgotten_at\":\"%s\"",
-					 JsonEncodeDateTime(at, TimestampTzGetDatum(erasure->forgotten_at),
-										TIMESTAMPTZOID, NULL));
+	appendStringInfo(
+		buf, ",\"level\":\"logical\",\"forgotten_at\":\"%s\"",
+		JsonEncodeDateTime(at, TimestampTzGetDatum(erasure->forgotten_at),
+						   TIMESTAMPTZOID, NULL));
 }
 
 char *
-gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym, const char *relations,
-					  const char *plan_hash, const GdprErasure *erasure)
+gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym,
+					  const char *relations, const char *plan_hash,
+					  const GdprErasure *erasure)
 {
 	StringInfoData buf;
-	char		hex[GDPR_TAG_LEN * 2 + 1];
+	char hex[GDPR_TAG_LEN * 2 + 1];
 
 	hex[hex_encode((const char *) pseudonym, GDPR_TAG_LEN, hex)] = '\0';
 	initStringInfo(&buf);
@@ -206,9 +221,11 @@ gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym, const char *
 	else
 		appendStringInfo(&buf, "{\"erasure\":\"%s\",\"kind\":", erasure->id);
 	escape_json(&buf, NameStr(plan->map->kind));
-	appendStringInfo(&buf, ",\"pseudonym\":\"%s\",\"changed\":%s,\"relations\":%s,\"plan_hash\":\"%s\"",
-					 hex, gdpr_certificate_changes(plan) ? "true" : "false",
-					 relations, plan_hash);
+	appendStringInfo(
+		&buf,
+		",\"pseudonym\":\"%s\",\"changed\":%s,\"relations\":%s,\"plan_hash\":\"%s\"",
+		hex, gdpr_certificate_changes(plan) ? "true" : "false", relations,
+		plan_hash);
 	append_erasure(&buf, erasure);
 	if (erasure == NULL)
 		append_blockers(&buf, plan);

@@ -23,4 +23,4 @@ extern char *gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym,
 								   const char *relations, const char *plan_hash,
 								   const GdprErasure *erasure);
 
-#endif							/* GDPR_CERTIFICATE_H */
+#endif /* GDPR_CERTIFICATE_H */

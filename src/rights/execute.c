@@ -36,15 +36,15 @@
 typedef struct Step
 {
 	GdprPlanLeaf *leaf;
-	GdprPlanUpdate *update;		/* NULL: delete */
-	int64		planned;
+	GdprPlanUpdate *update; /* NULL: delete */
+	int64 planned;
 } Step;
 
 /* A deferrable constraint of the relations that are touched. */
 typedef struct Deferrable
 {
-	char	   *name;			/* qualified */
-	bool		deferred;		/* initially */
+	char *name;	   /* qualified */
+	bool deferred; /* initially */
 } Deferrable;
 
 void
@@ -63,9 +63,9 @@ is_pending(const GdprPlanRow *row)
 }
 
 static int64
-count(GdprPlanRow **rows, int nrows, bool (*which) (const GdprPlanRow *row))
+count(GdprPlanRow **rows, int nrows, bool (*which)(const GdprPlanRow *row))
 {
-	int64		n = 0;
+	int64 n = 0;
 
 	for (int i = 0; i < nrows; i++)
 		n += which(rows[i]);
@@ -75,7 +75,7 @@ count(GdprPlanRow **rows, int nrows, bool (*which) (const GdprPlanRow *row))
 static List *
 add_step(List *steps, GdprPlanLeaf *leaf, GdprPlanUpdate *update, int64 planned)
 {
-	Step	   *step;
+	Step *step;
 
 	if (planned == 0)
 		return steps;
@@ -89,17 +89,17 @@ add_step(List *steps, GdprPlanLeaf *leaf, GdprPlanUpdate *update, int64 planned)
 static List *
 find_steps(const GdprPlan *plan)
 {
-	List	   *steps = NIL;
-	ListCell   *lc;
+	List *steps = NIL;
+	ListCell *lc;
 
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 	{
 		GdprPlanUpdate *update = lfirst(lc);
 
 		steps = add_step(steps, update->leaf, update,
 						 count(update->rows, update->nrows, is_pending));
 	}
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -112,7 +112,7 @@ find_steps(const GdprPlan *plan)
 static char *
 delete_text(const GdprPlanLeaf *leaf, Datum tids, GdprArgs *args)
 {
-	int			arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
+	int arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
 
 	return psprintf("DELETE FROM %s WHERE %s", gdpr_plan_from(leaf, "c"),
 					gdpr_plan_where(leaf, "c", arg));
@@ -124,8 +124,9 @@ update_text(const GdprPlanUpdate *update, GdprArgs *args)
 	GdprPlanText text;
 
 	gdpr_plan_update_text(update, true, args, &text);
-	return psprintf("UPDATE %s SET %s%s%s WHERE %s", gdpr_plan_from(update->leaf, "c"),
-					text.sets, text.values == NULL ? "" : " FROM ",
+	return psprintf("UPDATE %s SET %s%s%s WHERE %s",
+					gdpr_plan_from(update->leaf, "c"), text.sets,
+					text.values == NULL ? "" : " FROM ",
 					text.values == NULL ? "" : text.values, text.where);
 }
 
@@ -135,7 +136,8 @@ step_text(const Step *step, GdprArgs *args)
 	if (step->update != NULL)
 		return update_text(step->update, args);
 	return delete_text(step->leaf,
-					   gdpr_plan_tids(step->leaf->rows, step->leaf->nrows, gdpr_plan_is_deleted),
+					   gdpr_plan_tids(step->leaf->rows, step->leaf->nrows,
+									  gdpr_plan_is_deleted),
 					   args);
 }
 
@@ -145,22 +147,24 @@ step_text(const Step *step, GdprArgs *args)
 typedef enum Obstacle
 {
 	NO_OBSTACLE,
-	TRIGGERS,					/* they may change other rows of ours */
-	RULES,						/* no rules in a data-modifying CTE */
+	TRIGGERS, /* they may change other rows of ours */
+	RULES,	  /* no rules in a data-modifying CTE */
 } Obstacle;
 
 static Obstacle
 relation_obstacle(Oid relid, bool update)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	Obstacle	obstacle = NO_OBSTACLE;
+	Obstacle obstacle = NO_OBSTACLE;
 
 	if (rel->rd_rules != NULL)
 		obstacle = RULES;
 	else if (triggers != NULL &&
-			 (update ? triggers->trig_update_before_row || triggers->trig_update_before_statement
-			  : triggers->trig_delete_before_row || triggers->trig_delete_before_statement))
+			 (update ? triggers->trig_update_before_row ||
+						   triggers->trig_update_before_statement
+					 : triggers->trig_delete_before_row ||
+						   triggers->trig_delete_before_statement))
 		obstacle = TRIGGERS;
 	table_close(rel, NoLock);
 	return obstacle;
@@ -169,17 +173,18 @@ relation_obstacle(Oid relid, bool update)
 static Obstacle
 worst_obstacle(List *steps)
 {
-	Obstacle	worst = NO_OBSTACLE;
-	ListCell   *lc;
+	Obstacle worst = NO_OBSTACLE;
+	ListCell *lc;
 
-	foreach(lc, steps)
+	foreach (lc, steps)
 	{
-		Step	   *step = lfirst(lc);
-		bool		update = step->update != NULL;
+		Step *step = lfirst(lc);
+		bool update = step->update != NULL;
 
 		worst = Max(worst, relation_obstacle(step->leaf->relid, update));
 		if (!step->leaf->direct)
-			worst = Max(worst, relation_obstacle(step->leaf->relation->relid, update));
+			worst = Max(worst,
+						relation_obstacle(step->leaf->relation->relid, update));
 	}
 	return worst;
 }
@@ -189,29 +194,30 @@ run_together(List *steps)
 {
 	StringInfoData with;
 	StringInfoData counts;
-	GdprArgs   *args = gdpr_statement_args();
-	ListCell   *lc;
+	GdprArgs *args = gdpr_statement_args();
+	ListCell *lc;
 
 	initStringInfo(&with);
 	initStringInfo(&counts);
-	foreach(lc, steps)
+	foreach (lc, steps)
 	{
-		int			i = foreach_current_index(lc);
+		int i = foreach_current_index(lc);
 
-		appendStringInfo(&with, "%ss%d AS (%s RETURNING 1)", i == 0 ? "WITH " : ", ", i,
+		appendStringInfo(&with, "%ss%d AS (%s RETURNING 1)",
+						 i == 0 ? "WITH " : ", ", i,
 						 step_text(lfirst(lc), args));
 		appendStringInfo(&counts, "%s(SELECT pg_catalog.count(*) FROM s%d)",
 						 i == 0 ? " SELECT " : ", ", i);
 	}
 	appendStringInfoString(&with, counts.data);
 	gdpr_statement_run(with.data, args, false, NULL);
-	foreach(lc, steps)
+	foreach (lc, steps)
 	{
-		Step	   *step = lfirst(lc);
-		bool		isnull;
+		Step *step = lfirst(lc);
+		bool isnull;
 
-		if (DatumGetInt64(gdpr_statement_value(0, foreach_current_index(lc) + 1, &isnull)) !=
-			step->planned)
+		if (DatumGetInt64(gdpr_statement_value(0, foreach_current_index(lc) + 1,
+											   &isnull)) != step->planned)
 			gdpr_execute_incomplete(step->leaf);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -222,8 +228,9 @@ static bool
 is_worth_another_way(int sqlerrcode)
 {
 	return sqlerrcode == ERRCODE_GDPR_ERASURE_INCOMPLETE ||
-		sqlerrcode == ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION ||
-		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+		   sqlerrcode == ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION ||
+		   ERRCODE_TO_CATEGORY(sqlerrcode) ==
+			   ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
 }
 
 /* False, and nothing done, when a trigger was in the way. */
@@ -245,7 +252,7 @@ try_together(List *steps)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
@@ -267,11 +274,11 @@ try_together(List *steps)
 bool
 gdpr_execute_refresh(GdprPlanRow *row)
 {
-	Relation	rel = table_open(row->leaf->relid, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Relation rel = table_open(row->leaf->relid, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan_tid(rel, snapshot);
-	bool		there;
+	bool there;
 
 	table_tuple_get_latest_tid(scan, &row->now);
 	there = table_tuple_fetch_row_version(rel, &row->now, snapshot, slot);
@@ -285,7 +292,8 @@ gdpr_execute_refresh(GdprPlanRow *row)
 static int64
 run_row(const GdprPlanLeaf *leaf, const char *sql, const GdprArgs *args)
 {
-	return (int64) gdpr_statement_run(sql, args, false, gdpr_ident_relation(leaf->relid));
+	return (int64) gdpr_statement_run(sql, args, false,
+									  gdpr_ident_relation(leaf->relid));
 }
 
 /* Rows whose children in the plan are not all placed yet have to wait. */
@@ -307,10 +315,10 @@ mark_waiting(GdprPlan *plan)
 static bool
 place_rows(GdprPlan *plan, List **ordered, bool even_waiting)
 {
-	bool		any = false;
-	ListCell   *lc;
+	bool any = false;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -318,7 +326,8 @@ place_rows(GdprPlan *plan, List **ordered, bool even_waiting)
 		{
 			GdprPlanRow *row = leaf->rows[i];
 
-			if (row->placed || !gdpr_plan_is_deleted(row) || (row->waiting && !even_waiting))
+			if (row->placed || !gdpr_plan_is_deleted(row) ||
+				(row->waiting && !even_waiting))
 				continue;
 			row->placed = any = true;
 			*ordered = lappend(*ordered, row);
@@ -331,7 +340,7 @@ place_rows(GdprPlan *plan, List **ordered, bool even_waiting)
 static List *
 order_rows(GdprPlan *plan)
 {
-	List	   *ordered = NIL;
+	List *ordered = NIL;
 
 	do
 		mark_waiting(plan);
@@ -344,16 +353,17 @@ order_rows(GdprPlan *plan)
 static void
 delete_rows(GdprPlan *plan)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, order_rows(plan))
+	foreach (lc, order_rows(plan))
 	{
 		GdprPlanRow *row = lfirst(lc);
-		GdprArgs   *args = gdpr_statement_args();
+		GdprArgs *args = gdpr_statement_args();
 
 		CommandCounterIncrement();
 		if (gdpr_execute_refresh(row) &&
-			run_row(row->leaf, delete_text(row->leaf, gdpr_plan_tids(&row, 1, NULL), args),
+			run_row(row->leaf,
+					delete_text(row->leaf, gdpr_plan_tids(&row, 1, NULL), args),
 					args) != 1)
 			gdpr_execute_incomplete(row->leaf);
 	}
@@ -364,13 +374,13 @@ static GdprPlanUpdate *
 single_update(const GdprPlanUpdate *update, int i)
 {
 	GdprPlanUpdate *single = palloc(sizeof(GdprPlanUpdate));
-	ListCell   *lc;
+	ListCell *lc;
 
 	*single = *update;
 	single->rows = &update->rows[i];
 	single->nrows = 1;
 	single->sets = NIL;
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		GdprPlanSet *set = palloc(sizeof(GdprPlanSet));
 
@@ -387,13 +397,14 @@ update_rows(GdprPlanUpdate *update)
 {
 	for (int i = 0; i < update->nrows; i++)
 	{
-		GdprArgs   *args = gdpr_statement_args();
+		GdprArgs *args = gdpr_statement_args();
 
 		if (!update->rows[i]->pending)
 			continue;
 		CommandCounterIncrement();
 		if (!gdpr_execute_refresh(update->rows[i]) ||
-			run_row(update->leaf, update_text(single_update(update, i), args), args) != 1)
+			run_row(update->leaf, update_text(single_update(update, i), args),
+					args) != 1)
 			gdpr_execute_incomplete(update->leaf);
 	}
 }
@@ -401,9 +412,9 @@ update_rows(GdprPlanUpdate *update)
 static void
 run_in_order(GdprPlan *plan)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 		update_rows(lfirst(lc));
 	delete_rows(plan);
 }
@@ -413,14 +424,15 @@ run_in_order(GdprPlan *plan)
 static List *
 add_deferrables(List *names, Oid relid)
 {
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	Relation catalog = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
+							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -430,7 +442,8 @@ add_deferrables(List *names, Oid relid)
 			continue;
 		deferrable = palloc(sizeof(Deferrable));
 		deferrable->name = psprintf("%s.%s",
-									quote_identifier(get_namespace_name(form->connamespace)),
+									quote_identifier(
+										get_namespace_name(form->connamespace)),
 									quote_identifier(NameStr(form->conname)));
 		deferrable->deferred = form->condeferred;
 		names = lappend(names, deferrable);
@@ -441,19 +454,21 @@ add_deferrables(List *names, Oid relid)
 }
 
 static void
-set_constraints(List *deferrables, bool initially_deferred_only, const char *how)
+set_constraints(List *deferrables, bool initially_deferred_only,
+				const char *how)
 {
 	StringInfoData buf;
-	GdprArgs   *args = gdpr_statement_args();
-	ListCell   *lc;
+	GdprArgs *args = gdpr_statement_args();
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, deferrables)
+	foreach (lc, deferrables)
 	{
 		Deferrable *deferrable = lfirst(lc);
 
 		if (!initially_deferred_only || deferrable->deferred)
-			appendStringInfo(&buf, "%s%s", buf.len == 0 ? "SET CONSTRAINTS " : ", ",
+			appendStringInfo(&buf, "%s%s",
+							 buf.len == 0 ? "SET CONSTRAINTS " : ", ",
 							 deferrable->name);
 	}
 	if (buf.len == 0)
@@ -465,17 +480,18 @@ set_constraints(List *deferrables, bool initially_deferred_only, const char *how
 void
 gdpr_execute_plan(GdprPlan *plan)
 {
-	List	   *steps = find_steps(plan);
-	List	   *deferrables = NIL;
-	Obstacle	obstacle;
+	List *steps = find_steps(plan);
+	List *deferrables = NIL;
+	Obstacle obstacle;
 	GdprSqlScope scope;
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (steps == NIL)
 		return;
 	gdpr_sql_begin_caller(&scope);
-	foreach(lc, plan->leaf_list)
-		deferrables = add_deferrables(deferrables, ((GdprPlanLeaf *) lfirst(lc))->relid);
+	foreach (lc, plan->leaf_list)
+		deferrables = add_deferrables(deferrables,
+									  ((GdprPlanLeaf *) lfirst(lc))->relid);
 	obstacle = worst_obstacle(steps);
 	if (obstacle == NO_OBSTACLE)
 		run_together(steps);

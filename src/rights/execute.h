@@ -25,4 +25,4 @@ extern bool gdpr_execute_refresh(GdprPlanRow *row);
 /* PD004 naming the relation. */
 pg_noreturn extern void gdpr_execute_incomplete(const GdprPlanLeaf *leaf);
 
-#endif							/* GDPR_EXECUTE_H */
+#endif /* GDPR_EXECUTE_H */

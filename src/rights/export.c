@@ -34,14 +34,15 @@ GDPR_FUNCTION(gdpr_export_rows);
 #define EXPORT_FORMAT 1
 
 /* What takes the rows of one relation. */
-typedef void (*RowTaker) (const GdprRelation *relation, uint64 i, Datum json, void *arg);
+typedef void (*RowTaker)(const GdprRelation *relation, uint64 i, Datum json,
+						 void *arg);
 
 static char *
 column_text(Form_pg_attribute att)
 {
 	const char *name = quote_identifier(NameStr(att->attname));
-	Oid			type = getBaseType(att->atttypid);
-	Oid			element = get_element_type(type);
+	Oid type = getBaseType(att->atttypid);
+	Oid element = get_element_type(type);
 
 	if (gdpr_enctype_is(type))
 		return psprintf("(c.%s)::pg_catalog.text AS %s", name, name);
@@ -53,7 +54,7 @@ column_text(Form_pg_attribute att)
 static void
 append_columns(StringInfo buf, Oid relid, Oid except)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 
 	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
 	{
@@ -63,7 +64,8 @@ append_columns(StringInfo buf, Oid relid, Oid except)
 			(OidIsValid(except) &&
 			 get_attnum(except, NameStr(att->attname)) != InvalidAttrNumber))
 			continue;
-		appendStringInfo(buf, "%s%s", buf->len == 0 ? "" : ", ", column_text(att));
+		appendStringInfo(buf, "%s%s", buf->len == 0 ? "" : ", ",
+						 column_text(att));
 	}
 	table_close(rel, NoLock);
 }
@@ -86,7 +88,8 @@ is_sortable(const GdprRelation *relation)
 {
 	for (int i = 0; i < relation->nprimary; i++)
 	{
-		Oid			type = getBaseType(get_atttype(relation->relid, relation->primary[i]));
+		Oid type = getBaseType(
+			get_atttype(relation->relid, relation->primary[i]));
 
 		if (gdpr_enctype_is(type) ||
 			!OidIsValid(lookup_type_cache(type, TYPECACHE_LT_OPR)->lt_opr))
@@ -96,15 +99,19 @@ is_sortable(const GdprRelation *relation)
 }
 
 static void
-append_leaf_query(StringInfo buf, const GdprPlanLeaf *leaf, bool sortable, int arg)
+append_leaf_query(StringInfo buf, const GdprPlanLeaf *leaf, bool sortable,
+				  int arg)
 {
 	const GdprRelation *relation = leaf->relation;
 
 	appendStringInfoString(buf, "SELECT pg_catalog.row_to_json(d) AS j");
 	for (int i = 0; sortable && i < relation->nprimary; i++)
 		appendStringInfo(buf, ", c.%s AS k%d",
-						 gdpr_ident_column(relation->relid, relation->primary[i]), i);
-	appendStringInfo(buf, " FROM %s CROSS JOIN LATERAL (SELECT %s) AS d WHERE %s",
+						 gdpr_ident_column(relation->relid,
+										   relation->primary[i]),
+						 i);
+	appendStringInfo(buf,
+					 " FROM %s CROSS JOIN LATERAL (SELECT %s) AS d WHERE %s",
 					 gdpr_plan_from(leaf, "c"), leaf_columns(leaf),
 					 gdpr_plan_where(leaf, "c", arg));
 }
@@ -130,21 +137,24 @@ leaf_is_exported(const GdprPlanLeaf *leaf)
 static char *
 relation_query(GdprPlan *plan, const GdprRelation *relation, GdprArgs *args)
 {
-	bool		sortable = is_sortable(relation);
+	bool sortable = is_sortable(relation);
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
 		if (leaf->relation != relation || !leaf_is_exported(leaf))
 			continue;
-		appendStringInfoString(&buf, buf.len == 0 ? "SELECT j FROM (" : " UNION ALL ");
+		appendStringInfoString(&buf, buf.len == 0 ? "SELECT j FROM ("
+												  : " UNION ALL ");
 		append_leaf_query(&buf, leaf, sortable,
 						  gdpr_statement_arg(args, TIDARRAYOID,
-											 gdpr_plan_tids(leaf->rows, leaf->nrows, is_exported)));
+											 gdpr_plan_tids(leaf->rows,
+															leaf->nrows,
+															is_exported)));
 	}
 	if (buf.len == 0)
 		return NULL;
@@ -159,15 +169,15 @@ static void
 export_relations(GdprPlan *plan, RowTaker take, void *arg)
 {
 	GdprSqlScope scope;
-	ListCell   *lc;
+	ListCell *lc;
 
 	gdpr_sql_begin_caller(&scope);
-	foreach(lc, plan->map->relations)
+	foreach (lc, plan->map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
-		GdprArgs   *args = gdpr_statement_args();
-		char	   *sql;
-		uint64		n;
+		GdprArgs *args = gdpr_statement_args();
+		char *sql;
+		uint64 n;
 
 		sql = relation_query(plan, relation, args);
 		if (sql == NULL)
@@ -175,7 +185,7 @@ export_relations(GdprPlan *plan, RowTaker take, void *arg)
 		n = gdpr_statement_run(sql, args, true, relation->label);
 		for (uint64 i = 0; i < n; i++)
 		{
-			bool		isnull;
+			bool isnull;
 
 			take(relation, i, gdpr_statement_value(i, 1, &isnull), arg);
 		}
@@ -195,9 +205,10 @@ export_plan(const char *text, const char *kind)
 }
 
 static void
-take_into_document(const GdprRelation *relation, uint64 i, Datum json, void *arg)
+take_into_document(const GdprRelation *relation, uint64 i, Datum json,
+				   void *arg)
 {
-	StringInfo	buf = arg;
+	StringInfo buf = arg;
 
 	if (i == 0)
 	{
@@ -215,9 +226,11 @@ take_into_document(const GdprRelation *relation, uint64 i, Datum json, void *arg
 static void
 append_now(StringInfo buf)
 {
-	char		now[MAXDATELEN + 1];
+	char now[MAXDATELEN + 1];
 
-	JsonEncodeDateTime(now, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+	JsonEncodeDateTime(now,
+					   TimestampTzGetDatum(
+						   GetCurrentTransactionStartTimestamp()),
 					   TIMESTAMPTZOID, NULL);
 	appendStringInfo(buf, "\"%s\"", now);
 }
@@ -226,7 +239,7 @@ Datum
 gdpr_export(PG_FUNCTION_ARGS)
 {
 	StringInfoData buf;
-	GdprPlan   *plan;
+	GdprPlan *plan;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -235,7 +248,8 @@ gdpr_export(PG_FUNCTION_ARGS)
 	plan = export_plan(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					   PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)));
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"format\":%d,\"subject\":{\"kind\":", EXPORT_FORMAT);
+	appendStringInfo(&buf,
+					 "{\"format\":%d,\"subject\":{\"kind\":", EXPORT_FORMAT);
 	escape_json(&buf, NameStr(plan->map->kind));
 	appendStringInfoString(&buf, ",\"key\":");
 	escape_json(&buf, plan->subject->key);
@@ -247,15 +261,16 @@ gdpr_export(PG_FUNCTION_ARGS)
 	appendStringInfoString(&buf, ",\"exported_at\":");
 	append_now(&buf);
 	appendStringInfoChar(&buf, '}');
-	PG_RETURN_DATUM(PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len)));
+	PG_RETURN_DATUM(
+		PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len)));
 }
 
 static void
 take_into_store(const GdprRelation *relation, uint64 i, Datum json, void *arg)
 {
 	ReturnSetInfo *result = arg;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum values[2];
+	bool nulls[2] = {false, false};
 
 	values[0] = ObjectIdGetDatum(relation->relid);
 	values[1] = json;
@@ -265,7 +280,7 @@ take_into_store(const GdprRelation *relation, uint64 i, Datum json, void *arg)
 Datum
 gdpr_export_rows(PG_FUNCTION_ARGS)
 {
-	GdprPlan   *plan;
+	GdprPlan *plan;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))

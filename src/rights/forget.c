@@ -34,10 +34,10 @@ GDPR_FUNCTION(gdpr_forget);
 typedef struct Forget
 {
 	GdprSubject *subject;
-	GdprPlan   *plan;
-	uint8		pseudonym[GDPR_TAG_LEN];
-	char	   *relations;
-	char	   *plan_hash;
+	GdprPlan *plan;
+	uint8 pseudonym[GDPR_TAG_LEN];
+	char *relations;
+	char *plan_hash;
 } Forget;
 
 static void
@@ -69,8 +69,8 @@ check_map(const GdprMap *map)
 static void
 lock_person(const uint8 *pseudonym)
 {
-	LOCKTAG		tag;
-	uint32		key[2];
+	LOCKTAG tag;
+	uint32 key[2];
 
 	memcpy(key, pseudonym, sizeof(key));
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, key[0], key[1], LOCK_SPACE);
@@ -80,10 +80,11 @@ lock_person(const uint8 *pseudonym)
 static bool
 may_lock_root(const GdprMap *map)
 {
-	Oid			relid = map->root->relid;
+	Oid relid = map->root->relid;
 
 	return pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
+		   pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE,
+									 ACLMASK_ANY) == ACLCHECK_OK;
 }
 
 static void
@@ -98,7 +99,8 @@ make_plan(Forget *forget, bool dry_run)
 		if (!subject->found)
 			gdpr_ledger_unknown(subject);
 	}
-	forget->plan = gdpr_plan_walk(subject, dry_run ? GDPR_PLAN_SHOW : GDPR_PLAN_FORGET);
+	forget->plan = gdpr_plan_walk(subject,
+								  dry_run ? GDPR_PLAN_SHOW : GDPR_PLAN_FORGET);
 	gdpr_plan_decide(forget->plan);
 	forget->relations = gdpr_certificate_relations(forget->plan);
 	forget->plan_hash = gdpr_certificate_hash(forget->plan, forget->pseudonym,
@@ -109,11 +111,11 @@ static char *
 blocker_list(const GdprPlan *plan)
 {
 	StringInfoData buf;
-	int			n = 0;
-	ListCell   *lc;
+	int n = 0;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, plan->notes)
+	foreach (lc, plan->notes)
 	{
 		GdprPlanNote *note = lfirst(lc);
 
@@ -148,7 +150,7 @@ static void
 carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
 {
 	const char *kind = NameStr(forget->subject->map->kind);
-	List	   *remembered;
+	List *remembered;
 
 	if (!gdpr_certificate_changes(forget->plan) &&
 		gdpr_ledger_find(kind, forget->pseudonym, erasure))
@@ -156,17 +158,17 @@ carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
 	remembered = gdpr_verify_remember(forget->plan);
 	gdpr_execute_plan(forget->plan);
 	gdpr_verify_plan(forget->plan, remembered);
-	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash, forget->relations,
-					  reason, erasure);
+	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,
+					  forget->relations, reason, erasure);
 }
 
 Datum
 gdpr_forget(PG_FUNCTION_ARGS)
 {
-	char	   *expected_hash = NULL;
-	const GdprOption known[] = {{.name = "plan_hash",.text = &expected_hash}};
-	bool		dry_run = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
-	Forget		forget = {0};
+	char *expected_hash = NULL;
+	const GdprOption known[] = {{.name = "plan_hash", .text = &expected_hash}};
+	bool dry_run = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	Forget forget = {0};
 	GdprErasure erasure;
 
 	if (PG_ARGISNULL(0))
@@ -176,7 +178,9 @@ gdpr_forget(PG_FUNCTION_ARGS)
 	if (!dry_run)
 		check_session();
 	forget.subject = gdpr_key_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
+									  PG_ARGISNULL(1)
+										  ? NULL
+										  : NameStr(*PG_GETARG_NAME(1)),
 									  false);
 	if (!forget.subject->found)
 		gdpr_ledger_unknown(forget.subject);
@@ -188,10 +192,12 @@ gdpr_forget(PG_FUNCTION_ARGS)
 	if (!dry_run)
 	{
 		check_plan(&forget, expected_hash);
-		carry_out(&forget, PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2)),
+		carry_out(&forget,
+				  PG_ARGISNULL(2) ? NULL
+								  : text_to_cstring(PG_GETARG_TEXT_PP(2)),
 				  &erasure);
 	}
-	PG_RETURN_DATUM(CStringGetTextDatum(gdpr_certificate_make(forget.plan, forget.pseudonym,
-															  forget.relations, forget.plan_hash,
-															  dry_run ? NULL : &erasure)));
+	PG_RETURN_DATUM(CStringGetTextDatum(
+		gdpr_certificate_make(forget.plan, forget.pseudonym, forget.relations,
+							  forget.plan_hash, dry_run ? NULL : &erasure)));
 }

@@ -11,7 +11,7 @@
 
 typedef struct GdprErasure
 {
-	char		id[37];			/* a uuid */
+	char id[37]; /* a uuid */
 	TimestampTz forgotten_at;
 } GdprErasure;
 
@@ -27,4 +27,4 @@ extern void gdpr_ledger_write(const char *kind, const uint8 *pseudonym,
 							  const char *plan_hash, const char *relations,
 							  const char *reason, GdprErasure *erasure);
 
-#endif							/* GDPR_LEDGER_H */
+#endif /* GDPR_LEDGER_H */

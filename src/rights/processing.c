@@ -8,7 +8,7 @@
 #include "rights/processing.h"
 #include "utils/json.h"
 
-typedef const char *(*ColumnFact) (const GdprColumn *column);
+typedef const char *(*ColumnFact)(const GdprColumn *column);
 
 static const char *
 category_of(const GdprColumn *column)
@@ -25,9 +25,9 @@ origin_of(const GdprColumn *column)
 static bool
 is_in_export(const GdprPlan *plan, const GdprRelation *relation)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -43,7 +43,7 @@ is_in_export(const GdprPlan *plan, const GdprRelation *relation)
 static void
 append_name(StringInfo buf, const char *name)
 {
-	char		last = buf->data[buf->len - 1];
+	char last = buf->data[buf->len - 1];
 
 	if (last != '{' && last != '[')
 		appendStringInfoChar(buf, ',');
@@ -64,10 +64,10 @@ append_pair(StringInfo buf, const char *name, const char *value)
 static void
 append_relation(StringInfo buf, const GdprRelation *relation, ColumnFact fact)
 {
-	bool		any = false;
-	ListCell   *lc;
+	bool any = false;
+	ListCell *lc;
 
-	foreach(lc, relation->columns)
+	foreach (lc, relation->columns)
 	{
 		GdprColumn *column = lfirst(lc);
 
@@ -86,13 +86,14 @@ append_relation(StringInfo buf, const GdprRelation *relation, ColumnFact fact)
 }
 
 static void
-append_facts(StringInfo buf, const GdprPlan *plan, const char *name, ColumnFact fact)
+append_facts(StringInfo buf, const GdprPlan *plan, const char *name,
+			 ColumnFact fact)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	append_name(buf, name);
 	appendStringInfoChar(buf, '{');
-	foreach(lc, plan->map->relations)
+	foreach (lc, plan->map->relations)
 	{
 		if (is_in_export(plan, lfirst(lc)))
 			append_relation(buf, lfirst(lc), fact);
@@ -118,15 +119,16 @@ keep_from_name(GdprKeepFrom from)
 static void
 append_storage(StringInfo buf, const GdprPlan *plan)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	append_name(buf, "storage");
 	appendStringInfoChar(buf, '[');
-	foreach(lc, plan->map->links)
+	foreach (lc, plan->map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
-		if (link->on_forget != GDPR_ACTION_KEEP || !is_in_export(plan, link->child))
+		if (link->on_forget != GDPR_ACTION_KEEP ||
+			!is_in_export(plan, link->child))
 			continue;
 		if (buf->data[buf->len - 1] != '[')
 			appendStringInfoChar(buf, ',');

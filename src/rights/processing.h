@@ -11,4 +11,4 @@
 /* Appends a json object: categories, sources and storage. */
 extern void gdpr_processing_append(StringInfo buf, const GdprPlan *plan);
 
-#endif							/* GDPR_PROCESSING_H */
+#endif /* GDPR_PROCESSING_H */

@@ -19,16 +19,16 @@
 /* The parents' values of one link, an array for each column. */
 typedef struct Remembered
 {
-	GdprLink   *link;
+	GdprLink *link;
 	GdprPlanLeaf *leaf;
-	Oid		   *types;
-	Datum	   *arrays;
+	Oid *types;
+	Datum *arrays;
 } Remembered;
 
 /* A row that stays, by its present address. */
 typedef struct Survivor
 {
-	GdprRowId	id;
+	GdprRowId id;
 	GdprPlanRow *row;
 } Survivor;
 
@@ -41,20 +41,24 @@ is_walked(const GdprPlanRow *row)
 }
 
 static char *
-values_query(const GdprLink *link, const GdprPlanLeaf *leaf, Remembered *remembered)
+values_query(const GdprLink *link, const GdprPlanLeaf *leaf,
+			 Remembered *remembered)
 {
 	StringInfoData buf;
 
 	initStringInfo(&buf);
 	for (int i = 0; i < link->ncolumns; i++)
 	{
-		Oid			type = getBaseType(get_atttype(link->parent_relid, link->parent_columns[i]));
+		Oid type = getBaseType(
+			get_atttype(link->parent_relid, link->parent_columns[i]));
 
 		remembered->types[i] = get_array_type(type);
 		if (!OidIsValid(remembered->types[i]))
 			return NULL;
-		appendStringInfo(&buf, "%spg_catalog.array_agg(c.%s::%s)", i == 0 ? "SELECT " : ", ",
-						 gdpr_ident_column(link->parent_relid, link->parent_columns[i]),
+		appendStringInfo(&buf, "%spg_catalog.array_agg(c.%s::%s)",
+						 i == 0 ? "SELECT " : ", ",
+						 gdpr_ident_column(link->parent_relid,
+										   link->parent_columns[i]),
 						 gdpr_ident_type(type, -1));
 	}
 	appendStringInfo(&buf, " FROM %s WHERE %s", gdpr_plan_from(leaf, "c"),
@@ -67,23 +71,24 @@ remember_link(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, List **list)
 {
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	Remembered *remembered = palloc(sizeof(Remembered));
-	GdprArgs   *args = gdpr_statement_args();
-	char	   *sql;
+	GdprArgs *args = gdpr_statement_args();
+	char *sql;
 
 	remembered->link = link;
 	remembered->leaf = leaf;
 	remembered->types = palloc(sizeof(Oid) * link->ncolumns);
 	remembered->arrays = palloc(sizeof(Datum) * link->ncolumns);
 	sql = values_query(link, leaf, remembered);
-	gdpr_statement_arg(args, TIDARRAYOID, gdpr_plan_tids(leaf->rows, leaf->nrows, is_walked));
+	gdpr_statement_arg(args, TIDARRAYOID,
+					   gdpr_plan_tids(leaf->rows, leaf->nrows, is_walked));
 	MemoryContextSwitchTo(old);
 	if (sql == NULL)
 		return;
 	gdpr_statement_run(sql, args, false, leaf->relation->label);
 	for (int i = 0; i < link->ncolumns; i++)
 	{
-		bool		isnull;
-		Datum		value = gdpr_statement_value(0, i + 1, &isnull);
+		bool isnull;
+		Datum value = gdpr_statement_value(0, i + 1, &isnull);
 
 		if (isnull)
 			return;
@@ -100,19 +105,19 @@ remember_link(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, List **list)
 List *
 gdpr_verify_remember(GdprPlan *plan)
 {
-	List	   *list = NIL;
+	List *list = NIL;
 	GdprSqlScope scope;
-	ListCell   *lc;
-	ListCell   *ll;
+	ListCell *lc;
+	ListCell *ll;
 
 	gdpr_sql_begin_caller(&scope);
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
-		foreach(ll, leaf->relation->down)
+		foreach (ll, leaf->relation->down)
 		{
-			GdprLink   *link = lfirst(ll);
+			GdprLink *link = lfirst(ll);
 
 			if (!OidIsValid(link->constraint) &&
 				gdpr_plan_covers(link->parent_relid, link->parent_only, leaf))
@@ -128,20 +133,21 @@ gdpr_verify_remember(GdprPlan *plan)
 static HTAB *
 survivors(GdprPlan *plan)
 {
-	HASHCTL		ctl = {0};
-	HTAB	   *table;
+	HASHCTL ctl = {0};
+	HTAB *table;
 	HASH_SEQ_STATUS scan;
 	GdprPlanRow *row;
 
 	ctl.keysize = sizeof(GdprRowId);
 	ctl.entrysize = sizeof(Survivor);
 	ctl.hcxt = CurrentMemoryContext;
-	table = hash_create("gdpr survivors", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	table = hash_create("gdpr survivors", 64, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	hash_seq_init(&scan, plan->rows);
 	while ((row = hash_seq_search(&scan)) != NULL)
 	{
-		bool		there = gdpr_execute_refresh(row);
-		GdprRowId	id;
+		bool there = gdpr_execute_refresh(row);
+		GdprRowId id;
 
 		if (there == gdpr_plan_is_deleted(row))
 			gdpr_execute_incomplete(row->leaf);
@@ -158,8 +164,8 @@ survivors(GdprPlan *plan)
 static GdprPlanRow *
 survivor(HTAB *table, Oid leaf, ItemPointer tid)
 {
-	GdprRowId	id;
-	Survivor   *found;
+	GdprRowId id;
+	Survivor *found;
 
 	memset(&id, 0, sizeof(id));
 	id.leaf = leaf;
@@ -172,11 +178,11 @@ survivor(HTAB *table, Oid leaf, ItemPointer tid)
 static bool
 is_still_linked(const GdprPlanRow *before, const GdprPlanRow *after)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (!before->pending)
 		return false;
-	foreach(lc, after->unlinks)
+	foreach (lc, after->unlinks)
 	{
 		if (list_member_ptr(before->unlinks, lfirst(lc)))
 			return true;
@@ -212,8 +218,9 @@ remaining_query(const Remembered *remembered, GdprArgs *args)
 	StringInfoData from;
 	StringInfoData join;
 	StringInfoData names;
-	char	   *condition;
-	char	   *source = gdpr_plan_source(link->child_relid, link->child->relid, "c", &condition);
+	char *condition;
+	char *source = gdpr_plan_source(link->child_relid, link->child->relid, "c",
+									&condition);
 
 	initStringInfo(&from);
 	initStringInfo(&join);
@@ -221,30 +228,34 @@ remaining_query(const Remembered *remembered, GdprArgs *args)
 	for (int i = 0; i < link->ncolumns; i++)
 	{
 		appendStringInfo(&from, "%spg_catalog.unnest($%d)", i == 0 ? "" : ", ",
-						 gdpr_statement_arg(args, remembered->types[i], remembered->arrays[i]));
+						 gdpr_statement_arg(args, remembered->types[i],
+											remembered->arrays[i]));
 		appendStringInfo(&names, "%sk%d", i == 0 ? "" : ", ", i);
 		appendStringInfo(&join, "%sp.k%d %s c.%s", i == 0 ? "" : " AND ", i,
 						 gdpr_ident_operator(link->operators[i]),
-						 gdpr_ident_column(link->child_relid, link->child_columns[i]));
+						 gdpr_ident_column(link->child_relid,
+										   link->child_columns[i]));
 	}
-	return psprintf("SELECT c.tableoid, c.ctid FROM ROWS FROM (%s) AS p(%s) JOIN %s ON %s WHERE true%s%s",
-					from.data, names.data, source, join.data, condition,
-					link->predicate == NULL ? "" : psprintf(" AND (%s)", link->predicate));
+	return psprintf(
+		"SELECT c.tableoid, c.ctid FROM ROWS FROM (%s) AS p(%s) JOIN %s ON %s WHERE true%s%s",
+		from.data, names.data, source, join.data, condition,
+		link->predicate == NULL ? "" : psprintf(" AND (%s)", link->predicate));
 }
 
 static void
 check_remembered(HTAB *staying, const Remembered *remembered)
 {
-	GdprArgs   *args = gdpr_statement_args();
-	uint64		n;
+	GdprArgs *args = gdpr_statement_args();
+	uint64 n;
 
 	n = gdpr_statement_run(remaining_query(remembered, args), args, false,
 						   remembered->link->child->label);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
-		Oid			relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
-		ItemPointer tid = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 2, &isnull));
+		bool isnull;
+		Oid relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
+		ItemPointer tid = (ItemPointer) DatumGetPointer(
+			gdpr_statement_value(i, 2, &isnull));
 		GdprPlanLeaf leaf = {.relid = relid};
 
 		if (survivor(staying, relid, tid) == NULL)
@@ -257,16 +268,16 @@ void
 gdpr_verify_plan(GdprPlan *plan, List *remembered)
 {
 	GdprSqlScope scope;
-	HTAB	   *staying;
-	ListCell   *lc;
+	HTAB *staying;
+	ListCell *lc;
 
 	CommandCounterIncrement();
 	staying = survivors(plan);
 	check_walk(plan, staying);
 	gdpr_sql_begin_caller(&scope);
-	foreach(lc, remembered)
+	foreach (lc, remembered)
 		check_remembered(staying, lfirst(lc));
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 	{
 		GdprPlanUpdate *update = lfirst(lc);
 

@@ -21,23 +21,23 @@
  * and German.
  */
 static const char *const name_parts[] = {
-	"accounting", "arve", "beleg", "betaling", "betalning", "bilag", "bokforing",
-	"bookkeep", "buchung", "faktur", "invoice", "journal", "kirjanpi", "kuitti",
-	"kvitt", "lasku", "ledger", "maksu", "makse", "payment", "payout",
-	"quittung", "rechnung", "receipt", "refund", "regnskab", "regnskap",
-	"tosite", "transaction", "verifikat", "voucher", "zahlung"
-};
+	"accounting", "arve",	   "beleg",	   "betaling",	  "betalning",
+	"bilag",	  "bokforing", "bookkeep", "buchung",	  "faktur",
+	"invoice",	  "journal",   "kirjanpi", "kuitti",	  "kvitt",
+	"lasku",	  "ledger",	   "maksu",	   "makse",		  "payment",
+	"payout",	  "quittung",  "rechnung", "receipt",	  "refund",
+	"regnskab",	  "regnskap",  "tosite",   "transaction", "verifikat",
+	"voucher",	  "zahlung"};
 
 /* Integers are amounts only where their name says so: cents, or whole units. */
-static const char *const amount_parts[] = {
-	"amount", "belop", "betrag", "cent", "hinta", "preis", "price", "pris",
-	"sum", "total"
-};
+static const char *const amount_parts[] = {"amount", "belop", "betrag", "cent",
+										   "hinta",	 "preis", "price",	"pris",
+										   "sum",	 "total"};
 
 static bool
 contains_any(const char *name, const char *const *parts, int nparts)
 {
-	char	   *folded = asc_tolower(name, strlen(name));
+	char *folded = asc_tolower(name, strlen(name));
 
 	for (int i = 0; i < nparts; i++)
 	{
@@ -72,10 +72,10 @@ has_amount(Oid relid)
 {
 	for (AttrNumber attnum = 1;; attnum++)
 	{
-		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-											Int16GetDatum(attnum));
+		HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										  Int16GetDatum(attnum));
 		Form_pg_attribute column;
-		bool		amount;
+		bool amount;
 
 		if (!HeapTupleIsValid(tuple))
 			return false;
@@ -90,9 +90,9 @@ has_amount(Oid relid)
 bool
 gdpr_bookkeeping_suspect(Oid relid)
 {
-	char	   *name = get_rel_name(relid);
+	char *name = get_rel_name(relid);
 
 	return name != NULL &&
-		contains_any(name, name_parts, lengthof(name_parts)) &&
-		has_amount(relid);
+		   contains_any(name, name_parts, lengthof(name_parts)) &&
+		   has_amount(relid);
 }

@@ -25,11 +25,11 @@ GDPR_FUNCTION(gdpr_approve_map);
 static GdprLink *
 link_towards_root(const GdprMap *map, const GdprRelation *relation)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 		GdprRelation *far = gdpr_graph_far_end(link);
 		GdprRelation *near = far == link->child ? link->parent : link->child;
 
@@ -40,8 +40,7 @@ link_towards_root(const GdprMap *map, const GdprRelation *relation)
 	return NULL;
 }
 
-static char *
-relation_path(const GdprMap *map, const GdprRelation *relation);
+static char *relation_path(const GdprMap *map, const GdprRelation *relation);
 
 /*
  * a.b -> c: rows of a belong to rows of c by column b.  c <- a.b: the other
@@ -50,24 +49,25 @@ relation_path(const GdprMap *map, const GdprRelation *relation);
 static char *
 link_path(const GdprMap *map, const GdprLink *link)
 {
-	char	   *columns = psprintf("%s.%s", gdpr_ident_relation(link->child_relid),
-								   gdpr_graph_column_list(link->child_relid,
-														  link->ncolumns,
-														  link->child_columns));
+	char *columns = psprintf("%s.%s", gdpr_ident_relation(link->child_relid),
+							 gdpr_graph_column_list(link->child_relid,
+													link->ncolumns,
+													link->child_columns));
 
 	if (gdpr_graph_far_end(link) == link->child)
 		return psprintf("%s -> %s", columns, relation_path(map, link->parent));
 	if (link->child == map->root)
-		return psprintf("%s <- %s", gdpr_ident_relation(link->parent_relid), columns);
-	return psprintf("%s <- %s, %s", gdpr_ident_relation(link->parent_relid), columns,
-					relation_path(map, link->child));
+		return psprintf("%s <- %s", gdpr_ident_relation(link->parent_relid),
+						columns);
+	return psprintf("%s <- %s, %s", gdpr_ident_relation(link->parent_relid),
+					columns, relation_path(map, link->child));
 }
 
 /* Each step comes nearer to the root, so it ends. */
 static char *
 relation_path(const GdprMap *map, const GdprRelation *relation)
 {
-	GdprLink   *link = link_towards_root(map, relation);
+	GdprLink *link = link_towards_root(map, relation);
 
 	return link ? link_path(map, link) : relation->label;
 }
@@ -102,8 +102,8 @@ link_origin(const GdprLink *link)
 static void
 put_root(ReturnSetInfo *result, const GdprMap *map)
 {
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS] = {0};
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS] = {0};
 
 	values[0] = NameGetDatum(&map->kind);
 	values[1] = ObjectIdGetDatum(map->root->relid);
@@ -119,14 +119,16 @@ put_root(ReturnSetInfo *result, const GdprMap *map)
 }
 
 static void
-put_link(ReturnSetInfo *result, const GdprMap *map, const GdprLink *link, char *warning)
+put_link(ReturnSetInfo *result, const GdprMap *map, const GdprLink *link,
+		 char *warning)
 {
 	GdprRelation *far = gdpr_graph_far_end(link);
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS] = {0};
+	Datum values[NCOLUMNS];
+	bool nulls[NCOLUMNS] = {0};
 
 	values[0] = NameGetDatum(&map->kind);
-	values[1] = ObjectIdGetDatum(far == link->child ? link->child_relid : link->parent_relid);
+	values[1] = ObjectIdGetDatum(far == link->child ? link->child_relid
+													: link->parent_relid);
 	values[2] = Int32GetDatum(far->depth);
 	values[3] = CStringGetTextDatum(link_path(map, link));
 	values[4] = CStringGetTextDatum(gdpr_graph_belongs_name(link->belongs));
@@ -142,15 +144,15 @@ put_link(ReturnSetInfo *result, const GdprMap *map, const GdprLink *link, char *
 static void
 put_map(ReturnSetInfo *result, const GdprMap *map)
 {
-	List	   *said = list_make1(map->root);
-	ListCell   *lc;
+	List *said = list_make1(map->root);
+	ListCell *lc;
 
 	put_root(result, map);
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 		GdprRelation *far = gdpr_graph_far_end(link);
-		char	   *warning = link->warning;
+		char *warning = link->warning;
 
 		if (!list_member_ptr(said, far))
 		{
@@ -164,13 +166,14 @@ put_map(ReturnSetInfo *result, const GdprMap *map)
 Datum
 gdpr_data_map(PG_FUNCTION_ARGS)
 {
-	List	   *kinds = PG_ARGISNULL(0) ? gdpr_graph_kinds()
-		: list_make1(NameStr(*PG_GETARG_NAME(0)));
-	ListCell   *lc;
+	List *kinds = PG_ARGISNULL(0) ? gdpr_graph_kinds()
+								  : list_make1(NameStr(*PG_GETARG_NAME(0)));
+	ListCell *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, kinds)
-		put_map((ReturnSetInfo *) fcinfo->resultinfo, gdpr_graph_load(lfirst(lc)));
+	foreach (lc, kinds)
+		put_map((ReturnSetInfo *) fcinfo->resultinfo,
+				gdpr_graph_load(lfirst(lc)));
 	return (Datum) 0;
 }
 
@@ -178,7 +181,8 @@ Datum
 gdpr_map_hash(PG_FUNCTION_ARGS)
 {
 	gdpr_registry_require(fcinfo, 0, "kind");
-	PG_RETURN_TEXT_P(cstring_to_text(gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)))->hash));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)))->hash));
 }
 
 /* ---- approval ---- */
@@ -187,17 +191,18 @@ static void
 refuse_reviews(const GdprMap *map)
 {
 	StringInfoData open;
-	int			nopen = 0;
-	ListCell   *lc;
+	int nopen = 0;
+	ListCell *lc;
 
 	initStringInfo(&open);
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->on_forget != GDPR_ACTION_REVIEW)
 			continue;
-		appendStringInfo(&open, "%s%s (%s)", nopen++ ? "\n" : "", link->name, link->reason);
+		appendStringInfo(&open, "%s%s (%s)", nopen++ ? "\n" : "", link->name,
+						 link->reason);
 	}
 	if (nopen > 0)
 		ereport(ERROR,
@@ -223,8 +228,8 @@ Datum
 gdpr_approve_map(PG_FUNCTION_ARGS)
 {
 	GdprApproval approval = {0};
-	GdprMap    *map;
-	ListCell   *lc;
+	GdprMap *map;
+	ListCell *lc;
 
 	gdpr_registry_require(fcinfo, 0, "kind");
 	map = gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)));
@@ -232,11 +237,13 @@ gdpr_approve_map(PG_FUNCTION_ARGS)
 	gdpr_sharing_look(NameStr(map->kind));
 	map = gdpr_graph_load(NameStr(map->kind));
 	refuse_reviews(map);
-	check_hash(map, PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	check_hash(map,
+			   PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	approval.hash = map->hash;
-	foreach(lc, map->links)
-		approval.links = lappend(approval.links, ((GdprLink *) lfirst(lc))->name);
+	foreach (lc, map->links)
+		approval.links = lappend(approval.links,
+								 ((GdprLink *) lfirst(lc))->name);
 	gdpr_registry_put_approval(NameStr(map->kind), &approval);
 	PG_RETURN_TEXT_P(cstring_to_text(map->hash));
 }

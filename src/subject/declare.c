@@ -64,22 +64,23 @@ check_root(GdprInheritance *inheritance, Oid relid)
 static bool
 is_key_over(Oid indexid, Relation relation, const List *columns)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	Form_pg_index index;
-	bool		result;
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	index = (Form_pg_index) GETSTRUCT(tuple);
 	result = index->indisunique && index->indisvalid && index->indimmediate &&
-		index->indnkeyatts == list_length(columns) &&
-		heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+			 index->indnkeyatts == list_length(columns) &&
+			 heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	for (int i = 0; result && i < index->indnkeyatts; i++)
 	{
-		AttrNumber	attnum = index->indkey.values[i];
+		AttrNumber attnum = index->indkey.values[i];
 
 		result = attnum > 0 && list_member_int(columns, attnum) &&
-			TupleDescAttr(RelationGetDescr(relation), attnum - 1)->attnotnull;
+				 TupleDescAttr(RelationGetDescr(relation), attnum - 1)
+					 ->attnotnull;
 	}
 	ReleaseSysCache(tuple);
 	return result;
@@ -88,11 +89,11 @@ is_key_over(Oid indexid, Relation relation, const List *columns)
 static bool
 has_key_over(Oid relid, const List *columns)
 {
-	Relation	relation = table_open(relid, AccessShareLock);
-	bool		found = false;
-	ListCell   *lc;
+	Relation relation = table_open(relid, AccessShareLock);
+	bool found = false;
+	ListCell *lc;
 
-	foreach(lc, RelationGetIndexList(relation))
+	foreach (lc, RelationGetIndexList(relation))
 		found = found || is_key_over(lfirst_oid(lc), relation, columns);
 	table_close(relation, NoLock);
 	return found;
@@ -101,20 +102,22 @@ has_key_over(Oid relid, const List *columns)
 static List *
 primary_key(Oid relid)
 {
-	Relation	relation = table_open(relid, AccessShareLock);
-	Bitmapset  *columns;
-	List	   *result = NIL;
-	HeapTuple	tuple;
+	Relation relation = table_open(relid, AccessShareLock);
+	Bitmapset *columns;
+	List *result = NIL;
+	HeapTuple tuple;
 
-	(void) RelationGetIndexList(relation);	/* sets rd_pkindex */
-	columns = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	(void) RelationGetIndexList(relation); /* sets rd_pkindex */
+	columns = RelationGetIndexAttrBitmap(relation,
+										 INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relation->rd_pkindex));
 	if (!bms_is_empty(columns) && HeapTupleIsValid(tuple))
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
 		for (int i = 0; i < index->indnkeyatts; i++)
-			result = lappend(result, get_attname(relid, index->indkey.values[i], false));
+			result = lappend(result, get_attname(relid, index->indkey.values[i],
+												 false));
 	}
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
@@ -126,7 +129,7 @@ primary_key(Oid relid)
 static List *
 default_key(Oid relid)
 {
-	List	   *key = primary_key(relid);
+	List *key = primary_key(relid);
 
 	if (key == NIL)
 		ereport(ERROR,
@@ -139,12 +142,15 @@ default_key(Oid relid)
 static void
 check_key(Oid relid, const List *key)
 {
-	List	   *columns = NIL;
-	ListCell   *lc;
+	List *columns = NIL;
+	ListCell *lc;
 
-	foreach(lc, key)
-		columns = list_append_unique_int(columns, gdpr_registry_column(relid, lfirst(lc)));
-	if (key == NIL || list_length(columns) != list_length(key) || !has_key_over(relid, columns))
+	foreach (lc, key)
+		columns = list_append_unique_int(columns,
+										 gdpr_registry_column(relid,
+															  lfirst(lc)));
+	if (key == NIL || list_length(columns) != list_length(key) ||
+		!has_key_over(relid, columns))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the key of relation %s must be unique and NOT NULL",
@@ -155,10 +161,10 @@ check_key(Oid relid, const List *key)
 static int
 count_reviews(const GdprMap *map)
 {
-	int			result = 0;
-	ListCell   *lc;
+	int result = 0;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
 		if (((GdprLink *) lfirst(lc))->on_forget == GDPR_ACTION_REVIEW)
 			result++;
@@ -170,7 +176,7 @@ Datum
 gdpr_declare_subject(PG_FUNCTION_ARGS)
 {
 	GdprDeclaredSubject subject;
-	GdprMap    *map;
+	GdprMap *map;
 
 	gdpr_registry_require(fcinfo, 0, "kind");
 	gdpr_registry_require(fcinfo, 1, "relation");
@@ -182,8 +188,9 @@ gdpr_declare_subject(PG_FUNCTION_ARGS)
 	check_kind(subject.kind);
 	gdpr_registry_check_relation(subject.relid);
 	check_root(gdpr_reference_inheritance(), subject.relid);
-	subject.key = PG_ARGISNULL(2) ? default_key(subject.relid)
-		: gdpr_registry_list(PG_GETARG_ARRAYTYPE_P(2));
+	subject.key = PG_ARGISNULL(2)
+					  ? default_key(subject.relid)
+					  : gdpr_registry_list(PG_GETARG_ARRAYTYPE_P(2));
 	check_key(subject.relid, subject.key);
 	(void) gdpr_keyring_reserved(); /* erasure needs its pseudonyms */
 
@@ -200,12 +207,12 @@ gdpr_declare_subject(PG_FUNCTION_ARGS)
 Datum
 gdpr_undeclare_subject(PG_FUNCTION_ARGS)
 {
-	char	   *kind;
-	ListCell   *lc;
+	char *kind;
+	ListCell *lc;
 
 	gdpr_registry_require(fcinfo, 0, "kind");
 	kind = NameStr(*PG_GETARG_NAME(0));
-	foreach(lc, gdpr_registry_subjects())
+	foreach (lc, gdpr_registry_subjects())
 	{
 		GdprDeclaredSubject *subject = lfirst(lc);
 

@@ -17,27 +17,26 @@
 
 typedef struct NodeEntry
 {
-	Oid			relid;			/* hash key */
-	int			number;
+	Oid relid; /* hash key */
+	int number;
 } NodeEntry;
 
 typedef struct GraphWork
 {
 	GdprInheritance *inheritance;
-	List	   *references;		/* one edge each, in order */
-	List	   *columns;		/* all declared */
-	HTAB	   *numbers;		/* relation to node */
-	int			capacity;
-	Oid		   *relids;			/* node to relation */
-	GdprRelation **relations;	/* node to relation of the map */
-	GdprWalk	walk;
-	GdprMap    *map;
+	List *references; /* one edge each, in order */
+	List *columns;	  /* all declared */
+	HTAB *numbers;	  /* relation to node */
+	int capacity;
+	Oid *relids;			  /* node to relation */
+	GdprRelation **relations; /* node to relation of the map */
+	GdprWalk walk;
+	GdprMap *map;
 } GraphWork;
 
 static const char *const belongs_names[] = {"owned", "owns", "refers", "none"};
-static const char *const action_names[] = {
-	"none", "delete", "unlink", "anonymise", "keep", "review"
-};
+static const char *const action_names[] = {"none",		"delete", "unlink",
+										   "anonymise", "keep",	  "review"};
 
 const char *
 gdpr_graph_belongs_name(GdprBelongs belongs)
@@ -66,15 +65,16 @@ find_name(const char *name, const char *const *names, int nnames)
 static int
 node_number(GraphWork *work, Oid relid)
 {
-	bool		found;
-	NodeEntry  *entry = hash_search(work->numbers, &relid, HASH_ENTER, &found);
+	bool found;
+	NodeEntry *entry = hash_search(work->numbers, &relid, HASH_ENTER, &found);
 
 	if (!found)
 	{
 		Assert(work->walk.nnodes < work->capacity);
 		entry->number = work->walk.nnodes++;
 		work->relids[entry->number] = relid;
-		work->walk.nodes[entry->number].bookkeeping = gdpr_bookkeeping_suspect(relid);
+		work->walk.nodes[entry->number].bookkeeping = gdpr_bookkeeping_suspect(
+			relid);
 	}
 	return entry->number;
 }
@@ -82,7 +82,7 @@ node_number(GraphWork *work, Oid relid)
 static void
 make_nodes(GraphWork *work)
 {
-	HASHCTL		control = {0};
+	HASHCTL control = {0};
 
 	work->capacity = 2 * list_length(work->references) + 1;
 	control.keysize = sizeof(Oid);
@@ -107,13 +107,16 @@ fill_edge(GraphWork *work, GdprWalkEdge *edge, const GdprReference *reference)
 	if (declared == NULL)
 		return;
 	edge->declared = true;
-	edge->belongs = find_name(declared->belongs, belongs_names, lengthof(belongs_names));
-	edge->on_forget = find_name(declared->on_forget, action_names, lengthof(action_names));
+	edge->belongs = find_name(declared->belongs, belongs_names,
+							  lengthof(belongs_names));
+	edge->on_forget = find_name(declared->on_forget, action_names,
+								lengthof(action_names));
 	edge->export_rows = strcmp(declared->on_export, "full") == 0;
 }
 
 static bool
-same_names(Oid relid, const List *names, int ncolumns, const AttrNumber *columns)
+same_names(Oid relid, const List *names, int ncolumns,
+		   const AttrNumber *columns)
 {
 	if (list_length(names) != ncolumns)
 		return false;
@@ -129,23 +132,26 @@ same_names(Oid relid, const List *names, int ncolumns, const AttrNumber *columns
 static void
 note_sharing(GraphWork *work)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, gdpr_registry_sharings())
+	foreach (lc, gdpr_registry_sharings())
 	{
 		GdprSharing *sharing = lfirst(lc);
-		int			i = 0;
-		ListCell   *lr;
+		int i = 0;
+		ListCell *lr;
 
-		foreach(lr, work->references)
+		foreach (lr, work->references)
 		{
 			GdprReference *r = lfirst(lr);
 
-			if (sharing->known && r->child == sharing->child && r->parent == sharing->parent &&
-				same_names(r->child, sharing->child_columns, r->ncolumns, r->child_columns) &&
-				same_names(r->parent, sharing->parent_columns, r->ncolumns, r->parent_columns))
-				work->walk.edges[i].sharing =
-					sharing->shared ? GDPR_SHARING_YES : GDPR_SHARING_NO;
+			if (sharing->known && r->child == sharing->child &&
+				r->parent == sharing->parent &&
+				same_names(r->child, sharing->child_columns, r->ncolumns,
+						   r->child_columns) &&
+				same_names(r->parent, sharing->parent_columns, r->ncolumns,
+						   r->parent_columns))
+				work->walk.edges[i].sharing = sharing->shared ? GDPR_SHARING_YES
+															  : GDPR_SHARING_NO;
 			i++;
 		}
 	}
@@ -154,12 +160,13 @@ note_sharing(GraphWork *work)
 static void
 make_edges(GraphWork *work)
 {
-	int			i = 0;
-	ListCell   *lc;
+	int i = 0;
+	ListCell *lc;
 
 	work->walk.nedges = list_length(work->references);
-	work->walk.edges = palloc0(sizeof(GdprWalkEdge) * Max(work->walk.nedges, 1));
-	foreach(lc, work->references)
+	work->walk.edges = palloc0(sizeof(GdprWalkEdge) *
+							   Max(work->walk.nedges, 1));
+	foreach (lc, work->references)
 		fill_edge(work, &work->walk.edges[i++], lfirst(lc));
 	note_sharing(work);
 }
@@ -183,7 +190,8 @@ relation_of(GraphWork *work, int node)
 static void
 take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 {
-	static const char *const starts[] = {"row", "calendar_year_end", "fiscal_year_end"};
+	static const char *const starts[] = {"row", "calendar_year_end",
+										 "fiscal_year_end"};
 
 	link->declared = true;
 	link->decided = true;
@@ -192,14 +200,16 @@ take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 	link->law = declared->law;
 	link->keep = declared->keep;
 	if (declared->keep_from != NULL)
-		link->keep_from = find_name(declared->keep_from, starts, lengthof(starts));
+		link->keep_from = find_name(declared->keep_from, starts,
+									lengthof(starts));
 	if (declared->keep_since != NULL)
 		link->keep_since = get_attnum(link->child_relid, declared->keep_since);
 }
 
 /* A relation outside the map is shown one step behind its nearest neighbour. */
 static void
-place_outside(GraphWork *work, int node, GdprRelation *outside, const GdprRelation *inside)
+place_outside(GraphWork *work, int node, GdprRelation *outside,
+			  const GdprRelation *inside)
 {
 	if (work->walk.nodes[node].state == GDPR_WALK_OUTSIDE &&
 		(outside->depth == 0 || outside->depth > inside->depth + 1))
@@ -207,9 +217,10 @@ place_outside(GraphWork *work, int node, GdprRelation *outside, const GdprRelati
 }
 
 static GdprLink *
-make_link(GraphWork *work, const GdprReference *reference, const GdprWalkEdge *edge)
+make_link(GraphWork *work, const GdprReference *reference,
+		  const GdprWalkEdge *edge)
 {
-	GdprLink   *link = palloc0(sizeof(*link));
+	GdprLink *link = palloc0(sizeof(*link));
 
 	link->child = relation_of(work, edge->child);
 	link->parent = relation_of(work, edge->parent);
@@ -240,7 +251,8 @@ gdpr_graph_far_end(const GdprLink *link)
 {
 	if (link->belongs == GDPR_BELONGS_OWNS)
 		return link->parent;
-	if (link->belongs == GDPR_BELONGS_NONE && link->parent->depth > link->child->depth)
+	if (link->belongs == GDPR_BELONGS_NONE &&
+		link->parent->depth > link->child->depth)
 		return link->parent;
 	return link->child;
 }
@@ -250,7 +262,7 @@ compare_links(const ListCell *a, const ListCell *b)
 {
 	const GdprLink *x = lfirst(a);
 	const GdprLink *y = lfirst(b);
-	int			depth = gdpr_graph_far_end(x)->depth - gdpr_graph_far_end(y)->depth;
+	int depth = gdpr_graph_far_end(x)->depth - gdpr_graph_far_end(y)->depth;
 
 	return depth != 0 ? depth : strcmp(x->name, y->name);
 }
@@ -272,7 +284,8 @@ collect_relations(GraphWork *work)
 	for (int n = 0; n < work->walk.nnodes; n++)
 	{
 		if (work->walk.nodes[n].state != GDPR_WALK_OUTSIDE)
-			work->map->relations = lappend(work->map->relations, relation_of(work, n));
+			work->map->relations = lappend(work->map->relations,
+										   relation_of(work, n));
 	}
 	list_sort(work->map->relations, compare_relations);
 }
@@ -280,10 +293,10 @@ collect_relations(GraphWork *work)
 static void
 collect_links(GraphWork *work)
 {
-	int			i = 0;
-	ListCell   *lc;
+	int i = 0;
+	ListCell *lc;
 
-	foreach(lc, work->references)
+	foreach (lc, work->references)
 	{
 		GdprWalkEdge *edge = &work->walk.edges[i++];
 
@@ -293,9 +306,9 @@ collect_links(GraphWork *work)
 	}
 	list_sort(work->map->links, compare_links);
 
-	foreach(lc, work->map->links)
+	foreach (lc, work->map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->belongs == GDPR_BELONGS_OWNS)
 			link->child->up = lappend(link->child->up, link);
@@ -308,10 +321,10 @@ collect_links(GraphWork *work)
 static void
 part_leaves(GdprMap *map)
 {
-	List	   *seen = NIL;
-	ListCell   *lc;
+	List *seen = NIL;
+	ListCell *lc;
 
-	foreach(lc, map->relations)
+	foreach (lc, map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
 
@@ -327,16 +340,16 @@ part_leaves(GdprMap *map)
 static List *
 relations_with_start(const GdprMap *map)
 {
-	List	   *result = NIL;
-	int			before;
-	ListCell   *lc;
+	List *result = NIL;
+	int before;
+	ListCell *lc;
 
 	do
 	{
 		before = list_length(result);
-		foreach(lc, map->links)
+		foreach (lc, map->links)
 		{
-			GdprLink   *link = lfirst(lc);
+			GdprLink *link = lfirst(lc);
 
 			if (link->on_forget == GDPR_ACTION_KEEP &&
 				(link->keep_since > 0 || list_member_ptr(result, link->parent)))
@@ -349,12 +362,12 @@ relations_with_start(const GdprMap *map)
 static void
 check_starts(GdprMap *map)
 {
-	List	   *started = relations_with_start(map);
-	ListCell   *lc;
+	List *started = relations_with_start(map);
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->on_forget == GDPR_ACTION_KEEP && link->keep_since == 0 &&
 			!list_member_ptr(started, link->parent))
@@ -368,9 +381,9 @@ check_starts(GdprMap *map)
 static bool
 contains_name(const List *names, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, names)
+	foreach (lc, names)
 	{
 		if (strcmp(lfirst(lc), name) == 0)
 			return true;
@@ -382,15 +395,15 @@ static void
 note_approval(GdprMap *map)
 {
 	GdprApproval *approval = gdpr_registry_approval(NameStr(map->kind));
-	ListCell   *lc;
+	ListCell *lc;
 
 	map->hash = gdpr_graph_hash(map);
 	if (approval == NULL)
 		return;
 	map->approved = strcmp(approval->hash, map->hash) == 0;
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		link->is_new = !contains_name(approval->links, link->name);
 		if (!link->is_new && link->on_forget != GDPR_ACTION_REVIEW)
@@ -401,9 +414,9 @@ note_approval(GdprMap *map)
 static GdprDeclaredSubject *
 find_subject(const char *kind)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, gdpr_registry_subjects())
+	foreach (lc, gdpr_registry_subjects())
 	{
 		GdprDeclaredSubject *subject = lfirst(lc);
 
@@ -419,12 +432,12 @@ find_subject(const char *kind)
 static void
 take_keys(GdprMap *map, const GdprDeclaredSubject *subject)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	map->keys = palloc(sizeof(AttrNumber) * Max(list_length(subject->key), 1));
-	foreach(lc, subject->key)
+	foreach (lc, subject->key)
 	{
-		AttrNumber	attnum = get_attnum(subject->relid, lfirst(lc));
+		AttrNumber attnum = get_attnum(subject->relid, lfirst(lc));
 
 		if (attnum <= 0)
 			ereport(ERROR,
@@ -440,8 +453,8 @@ GdprMap *
 gdpr_graph_load(const char *kind)
 {
 	GdprDeclaredSubject *subject = find_subject(kind);
-	GraphWork	work = {0};
-	GdprMap    *map = palloc0(sizeof(*map));
+	GraphWork work = {0};
+	GdprMap *map = palloc0(sizeof(*map));
 
 	namestrcpy(&map->kind, subject->kind);
 	take_keys(map, subject);
@@ -468,10 +481,10 @@ gdpr_graph_load(const char *kind)
 List *
 gdpr_graph_kinds(void)
 {
-	List	   *result = NIL;
-	ListCell   *lc;
+	List *result = NIL;
+	ListCell *lc;
 
-	foreach(lc, gdpr_registry_subjects())
+	foreach (lc, gdpr_registry_subjects())
 		result = lappend(result, ((GdprDeclaredSubject *) lfirst(lc))->kind);
 	return result;
 }
@@ -479,9 +492,9 @@ gdpr_graph_kinds(void)
 GdprRelation *
 gdpr_graph_relation(const GdprMap *map, Oid leaf)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, map->relations)
+	foreach (lc, map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
 

@@ -15,9 +15,9 @@
 
 typedef enum GdprBelongs
 {
-	GDPR_BELONGS_OWNED,			/* the child row is the subject's */
-	GDPR_BELONGS_OWNS,			/* the child row owns the parent row */
-	GDPR_BELONGS_REFERS,		/* the child row only mentions the subject */
+	GDPR_BELONGS_OWNED,	 /* the child row is the subject's */
+	GDPR_BELONGS_OWNS,	 /* the child row owns the parent row */
+	GDPR_BELONGS_REFERS, /* the child row only mentions the subject */
 	GDPR_BELONGS_NONE,
 } GdprBelongs;
 
@@ -29,7 +29,7 @@ typedef enum GdprAction
 	GDPR_ACTION_UNLINK,
 	GDPR_ACTION_ANONYMISE,
 	GDPR_ACTION_KEEP,
-	GDPR_ACTION_REVIEW,			/* undecided: blocks */
+	GDPR_ACTION_REVIEW, /* undecided: blocks */
 } GdprAction;
 
 typedef enum GdprKeepFrom
@@ -46,15 +46,15 @@ typedef enum GdprKeepFrom
  */
 typedef struct GdprColumn
 {
-	Oid			relid;			/* declared on */
-	AttrNumber	attnum;			/* there */
-	char	   *name;
-	char	   *category;
-	char	   *mask;			/* as declared, NULL without one */
-	bool		keep;			/* on_forget => 'keep' */
-	char	   *ground;
-	char	   *label;
-	char	   *origin;			/* provided, observed, derived or NULL */
+	Oid relid;		   /* declared on */
+	AttrNumber attnum; /* there */
+	char *name;
+	char *category;
+	char *mask; /* as declared, NULL without one */
+	bool keep;	/* on_forget => 'keep' */
+	char *ground;
+	char *label;
+	char *origin; /* provided, observed, derived or NULL */
 } GdprColumn;
 
 /*
@@ -64,17 +64,17 @@ typedef struct GdprColumn
  */
 typedef struct GdprRelation
 {
-	Oid			relid;
-	char	   *label;			/* schema.relation, quoted where needed */
-	char		relkind;
-	int			depth;			/* distance from the root */
-	List	   *leaves;			/* physical relations, as OIDs */
-	int			nprimary;		/* primary or other not-null unique key */
+	Oid relid;
+	char *label; /* schema.relation, quoted where needed */
+	char relkind;
+	int depth;	  /* distance from the root */
+	List *leaves; /* physical relations, as OIDs */
+	int nprimary; /* primary or other not-null unique key */
 	AttrNumber *primary;
-	List	   *columns;		/* GdprColumn, by relation and attnum */
-	List	   *down;			/* GdprLink whose parent this is, to walk */
-	List	   *up;				/* GdprLink "owns" whose child this is */
-	char	   *warning;		/* about the relation as a whole, or NULL */
+	List *columns; /* GdprColumn, by relation and attnum */
+	List *down;	   /* GdprLink whose parent this is, to walk */
+	List *up;	   /* GdprLink "owns" whose child this is */
+	char *warning; /* about the relation as a whole, or NULL */
 } GdprRelation;
 
 /*
@@ -85,51 +85,51 @@ typedef struct GdprRelation
 
 typedef struct GdprLink
 {
-	char	   *name;			/* child.column -> parent.column, quoted */
+	char *name; /* child.column -> parent.column, quoted */
 	GdprRelation *child;
 	GdprRelation *parent;
-	Oid			child_relid;	/* stated on: the child or some partition */
-	Oid			parent_relid;	/* stated on, likewise */
-	bool		parent_only;	/* a foreign key to an inheritance parent sees
+	Oid child_relid;  /* stated on: the child or some partition */
+	Oid parent_relid; /* stated on, likewise */
+	bool parent_only; /* a foreign key to an inheritance parent sees
 								 * ONLY its own rows */
-	int			ncolumns;
+	int ncolumns;
 	AttrNumber *child_columns;	/* in child_relid */
 	AttrNumber *parent_columns; /* in parent_relid */
-	Oid		   *operators;		/* parent_column = child_column */
-	Oid			constraint;		/* InvalidOid: no foreign key states it */
-	char		on_delete;		/* confdeltype of the foreign key, or 0 */
-	bool		nullable;		/* some child column may be NULL */
+	Oid *operators;				/* parent_column = child_column */
+	Oid constraint;				/* InvalidOid: no foreign key states it */
+	char on_delete;				/* confdeltype of the foreign key, or 0 */
+	bool nullable;				/* some child column may be NULL */
 	GdprBelongs belongs;
-	GdprAction	on_forget;
-	bool		export_rows;	/* on_export full, not skip */
-	bool		decided;		/* by a person: declared, or approved so */
-	bool		declared;		/* a declaration stands for this link */
-	bool		is_new;			/* not in the map that was approved last */
-	char	   *predicate;		/* SQL over the child, NULL without one */
-	char	   *reason;			/* why the proposal is what it is */
+	GdprAction on_forget;
+	bool export_rows; /* on_export full, not skip */
+	bool decided;	  /* by a person: declared, or approved so */
+	bool declared;	  /* a declaration stands for this link */
+	bool is_new;	  /* not in the map that was approved last */
+	char *predicate;  /* SQL over the child, NULL without one */
+	char *reason;	  /* why the proposal is what it is */
 	/* keep */
-	char	   *ground;
-	char	   *law;
-	char	   *keep;			/* interval as text */
+	char *ground;
+	char *law;
+	char *keep; /* interval as text */
 	GdprKeepFrom keep_from;
-	AttrNumber	keep_since;		/* date column in child_relid, 0: parent's */
+	AttrNumber keep_since; /* date column in child_relid, 0: parent's */
 	/* facts for the reader */
-	char	   *index;			/* serves the child columns; NULL: none */
-	char	   *warning;
+	char *index; /* serves the child columns; NULL: none */
+	char *warning;
 } GdprLink;
 
 typedef struct GdprMap
 {
-	NameData	kind;
+	NameData kind;
 	GdprRelation *root;
-	int			nkeys;
-	AttrNumber *keys;			/* key columns in the root */
-	char	   *key_index;
-	List	   *relations;		/* GdprRelation, by depth then label */
-	List	   *links;			/* GdprLink, deterministic order; those with
+	int nkeys;
+	AttrNumber *keys; /* key columns in the root */
+	char *key_index;
+	List *relations; /* GdprRelation, by depth then label */
+	List *links;	 /* GdprLink, deterministic order; those with
 								 * belongs "none" are here only, to be shown */
-	bool		approved;		/* a person approved exactly this map */
-	char	   *hash;			/* 64 hex digits over all that matters */
+	bool approved;	 /* a person approved exactly this map */
+	char *hash;		 /* 64 hex digits over all that matters */
 } GdprMap;
 
 /*
@@ -150,4 +150,4 @@ extern GdprRelation *gdpr_graph_relation(const GdprMap *map, Oid leaf);
 extern const char *gdpr_graph_belongs_name(GdprBelongs belongs);
 extern const char *gdpr_graph_action_name(GdprAction action);
 
-#endif							/* GDPR_GRAPH_H */
+#endif /* GDPR_GRAPH_H */

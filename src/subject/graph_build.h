@@ -30,6 +30,7 @@ extern char *gdpr_graph_link_name(const GdprLink *link);
 extern char *gdpr_graph_hash(const GdprMap *map);
 
 /* column names of a relation in parentheses, or one name without */
-extern char *gdpr_graph_column_list(Oid relid, int ncolumns, const AttrNumber *columns);
+extern char *gdpr_graph_column_list(Oid relid, int ncolumns,
+									const AttrNumber *columns);
 
-#endif							/* GDPR_GRAPH_BUILD_H */
+#endif /* GDPR_GRAPH_BUILD_H */

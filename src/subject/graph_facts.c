@@ -37,7 +37,7 @@ leads_with(Form_pg_index index, int ncolumns, const AttrNumber *columns)
 		return false;
 	for (int i = 0; i < ncolumns; i++)
 	{
-		bool		found = false;
+		bool found = false;
 
 		for (int j = 0; j < ncolumns; j++)
 		{
@@ -53,8 +53,8 @@ leads_with(Form_pg_index index, int ncolumns, const AttrNumber *columns)
 static bool
 can_look_up(Oid indexid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
-	Oid			am;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
+	Oid am;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -66,14 +66,14 @@ can_look_up(Oid indexid)
 static bool
 index_serves(Oid indexid, int ncolumns, const AttrNumber *columns)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
-	bool		result;
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	bool result;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	result = leads_with((Form_pg_index) GETSTRUCT(tuple), ncolumns, columns) &&
-		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-		can_look_up(indexid);
+			 heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			 can_look_up(indexid);
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -81,12 +81,12 @@ index_serves(Oid indexid, int ncolumns, const AttrNumber *columns)
 static Oid
 find_index(Oid relid, int ncolumns, const AttrNumber *columns)
 {
-	Relation	relation = table_open(relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(relation);
-	Oid			result = InvalidOid;
-	ListCell   *lc;
+	Relation relation = table_open(relid, AccessShareLock);
+	List *indexes = RelationGetIndexList(relation);
+	Oid result = InvalidOid;
+	ListCell *lc;
 
-	foreach(lc, indexes)
+	foreach (lc, indexes)
 	{
 		if (index_serves(lfirst_oid(lc), ncolumns, columns))
 		{
@@ -117,21 +117,22 @@ static Oid
 find_serving_index(GdprInheritance *inheritance, const GdprRelation *relation,
 				   Oid relid, int ncolumns, const AttrNumber *columns)
 {
-	Oid			result = InvalidOid;
-	ListCell   *lc;
+	Oid result = InvalidOid;
+	ListCell *lc;
 
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		result = find_index(relid, ncolumns, columns);
 	if (OidIsValid(result))
 		return result;
-	foreach(lc, relation->leaves)
+	foreach (lc, relation->leaves)
 	{
-		Oid			leaf = lfirst_oid(lc);
-		Oid			index;
+		Oid leaf = lfirst_oid(lc);
+		Oid index;
 
 		if (leaf != relid && !gdpr_reference_is_below(inheritance, leaf, relid))
 			continue;
-		index = find_index(leaf, ncolumns, columns_in(leaf, relid, ncolumns, columns));
+		index = find_index(leaf, ncolumns,
+						   columns_in(leaf, relid, ncolumns, columns));
 		if (!OidIsValid(index))
 			return InvalidOid;
 		if (!OidIsValid(result))
@@ -143,19 +144,19 @@ find_serving_index(GdprInheritance *inheritance, const GdprRelation *relation,
 static void
 note_index(GdprInheritance *inheritance, GdprLink *link)
 {
-	bool		up = link->belongs == GDPR_BELONGS_OWNS;
-	Oid			relid = up ? link->parent_relid : link->child_relid;
+	bool up = link->belongs == GDPR_BELONGS_OWNS;
+	Oid relid = up ? link->parent_relid : link->child_relid;
 	AttrNumber *columns = up ? link->parent_columns : link->child_columns;
-	Oid			index = find_serving_index(inheritance, up ? link->parent : link->child,
-										   relid, link->ncolumns, columns);
-	char	   *list = gdpr_graph_column_list(relid, link->ncolumns, columns);
+	Oid index = find_serving_index(inheritance, up ? link->parent : link->child,
+								   relid, link->ncolumns, columns);
+	char *list = gdpr_graph_column_list(relid, link->ncolumns, columns);
 
 	if (OidIsValid(index))
 		link->index = gdpr_ident_relation(index);
 	else
 		add_warning(&link->warning,
 					psprintf(*list == '(' ? "no index: CREATE INDEX ON %s %s"
-							 : "no index: CREATE INDEX ON %s (%s)",
+										  : "no index: CREATE INDEX ON %s (%s)",
 							 gdpr_ident_relation(relid), list));
 }
 
@@ -164,28 +165,31 @@ static void
 note_set_null(GdprLink *link, const GdprReference *reference)
 {
 	const AttrNumber *columns = reference->nset_null > 0
-	? reference->set_null : reference->child_columns;
-	int			n = reference->nset_null > 0 ? reference->nset_null : reference->ncolumns;
+									? reference->set_null
+									: reference->child_columns;
+	int n = reference->nset_null > 0 ? reference->nset_null
+									 : reference->ncolumns;
 
 	if (link->on_delete != FKCONSTR_ACTION_SETNULL)
 		return;
 	for (int i = 0; i < n; i++)
 	{
 		if (gdpr_registry_not_null(link->child_relid, columns[i]))
-			add_warning(&link->warning,
-						psprintf("ON DELETE SET NULL will fail: column %s is NOT NULL",
-								 gdpr_ident_column(link->child_relid, columns[i])));
+			add_warning(
+				&link->warning,
+				psprintf("ON DELETE SET NULL will fail: column %s is NOT NULL",
+						 gdpr_ident_column(link->child_relid, columns[i])));
 	}
 }
 
 static bool
 is_kept(const GdprMap *map, const GdprRelation *relation)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->child == relation && link->on_forget == GDPR_ACTION_KEEP &&
 			link->belongs != GDPR_BELONGS_OWNS)
@@ -198,27 +202,29 @@ static void
 note_cascade(const GdprMap *map, GdprLink *link)
 {
 	if (link->on_delete == FKCONSTR_ACTION_CASCADE && is_kept(map, link->child))
-		add_warning(&link->warning,
-					"ON DELETE CASCADE deletes kept rows when somebody deletes the parent");
+		add_warning(
+			&link->warning,
+			"ON DELETE CASCADE deletes kept rows when somebody deletes the parent");
 }
 
 static void
 note_nullable_paths(const GdprMap *map, GdprLink *link)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (link->belongs != GDPR_BELONGS_OWNED || !link->nullable)
 		return;
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *other = lfirst(lc);
+		GdprLink *other = lfirst(lc);
 
 		if (other->child == link->child && !other->nullable &&
 			other->belongs == GDPR_BELONGS_OWNED)
 			return;
 	}
-	add_warning(&link->warning,
-				"every path may be null: rows without a reference are not found");
+	add_warning(
+		&link->warning,
+		"every path may be null: rows without a reference are not found");
 }
 
 /* Links on single partitions that leave a sibling out. */
@@ -226,16 +232,16 @@ static void
 note_missed_partitions(const GdprMap *map, GdprInheritance *inheritance,
 					   GdprRelation *relation)
 {
-	ListCell   *leaf;
-	ListCell   *lc;
+	ListCell *leaf;
+	ListCell *lc;
 
-	foreach(leaf, relation->leaves)
+	foreach (leaf, relation->leaves)
 	{
-		bool		reached = relation == map->root;
+		bool reached = relation == map->root;
 
-		foreach(lc, map->links)
+		foreach (lc, map->links)
 		{
-			GdprLink   *link = lfirst(lc);
+			GdprLink *link = lfirst(lc);
 
 			if (link->belongs == GDPR_BELONGS_OWNS && link->parent == relation)
 				reached = true;
@@ -255,9 +261,9 @@ note_missed_partitions(const GdprMap *map, GdprInheritance *inheritance,
 static bool
 is_declared_column(const GdprRelation *relation, const char *name)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, relation->columns)
+	foreach (lc, relation->columns)
 	{
 		if (strcmp(((GdprColumn *) lfirst(lc))->name, name) == 0)
 			return true;
@@ -268,16 +274,18 @@ is_declared_column(const GdprRelation *relation, const char *name)
 static bool
 is_link_column(const GdprMap *map, Oid relid, AttrNumber attnum)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		for (int i = 0; i < link->ncolumns; i++)
 		{
-			if ((link->child_relid == relid && link->child_columns[i] == attnum) ||
-				(link->parent_relid == relid && link->parent_columns[i] == attnum))
+			if ((link->child_relid == relid &&
+				 link->child_columns[i] == attnum) ||
+				(link->parent_relid == relid &&
+				 link->parent_columns[i] == attnum))
 				return true;
 		}
 	}
@@ -288,8 +296,8 @@ is_link_column(const GdprMap *map, Oid relid, AttrNumber attnum)
 static void
 note_undeclared_text(const GdprMap *map, GdprRelation *relation)
 {
-	Relation	rel = table_open(relation->relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(rel);
+	Relation rel = table_open(relation->relid, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
 	StringInfoData names;
 
 	initStringInfo(&names);
@@ -308,23 +316,25 @@ note_undeclared_text(const GdprMap *map, GdprRelation *relation)
 	table_close(rel, AccessShareLock);
 	if (names.len > 0)
 		add_warning(&relation->warning,
-					psprintf("rows stay with text that is not declared: %s", names.data));
+					psprintf("rows stay with text that is not declared: %s",
+							 names.data));
 }
 
 static void
 note_unmasked(GdprRelation *relation)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, relation->columns)
+	foreach (lc, relation->columns)
 	{
 		GdprColumn *column = lfirst(lc);
 
 		if (!column->keep && column->mask == NULL &&
 			gdpr_registry_not_null(column->relid, column->attnum))
-			add_warning(&relation->warning,
-						psprintf("personal column %s is NOT NULL and has no mask",
-								 gdpr_ident_column(column->relid, column->attnum)));
+			add_warning(
+				&relation->warning,
+				psprintf("personal column %s is NOT NULL and has no mask",
+						 gdpr_ident_column(column->relid, column->attnum)));
 	}
 }
 
@@ -332,16 +342,18 @@ note_unmasked(GdprRelation *relation)
 static List *
 staying_relations(const GdprMap *map)
 {
-	List	   *result = NIL;
-	ListCell   *lc;
+	List *result = NIL;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
-		bool		up = link->belongs == GDPR_BELONGS_OWNS;
+		GdprLink *link = lfirst(lc);
+		bool up = link->belongs == GDPR_BELONGS_OWNS;
 
-		if (link->on_forget == GDPR_ACTION_KEEP || link->on_forget == GDPR_ACTION_ANONYMISE)
-			result = list_append_unique_ptr(result, up ? link->parent : link->child);
+		if (link->on_forget == GDPR_ACTION_KEEP ||
+			link->on_forget == GDPR_ACTION_ANONYMISE)
+			result = list_append_unique_ptr(result,
+											up ? link->parent : link->child);
 	}
 	return result;
 }
@@ -350,16 +362,16 @@ staying_relations(const GdprMap *map)
 static List *
 reduced_relations(const GdprMap *map, List *staying)
 {
-	List	   *all = list_copy(staying);
-	int			before;
-	ListCell   *lc;
+	List *all = list_copy(staying);
+	int before;
+	ListCell *lc;
 
 	do
 	{
 		before = list_length(all);
-		foreach(lc, map->links)
+		foreach (lc, map->links)
 		{
-			GdprLink   *link = lfirst(lc);
+			GdprLink *link = lfirst(lc);
 
 			if (list_member_ptr(all, link->child) &&
 				list_member_ptr(map->relations, link->parent))
@@ -372,14 +384,14 @@ reduced_relations(const GdprMap *map, List *staying)
 static void
 note_relations(GdprMap *map, GdprInheritance *inheritance)
 {
-	List	   *staying = staying_relations(map);
-	List	   *reduced = reduced_relations(map, staying);
-	ListCell   *lc;
+	List *staying = staying_relations(map);
+	List *reduced = reduced_relations(map, staying);
+	ListCell *lc;
 
-	foreach(lc, map->relations)
+	foreach (lc, map->relations)
 	{
 		GdprRelation *relation = lfirst(lc);
-		bool		is_reduced = list_member_ptr(reduced, relation);
+		bool is_reduced = list_member_ptr(reduced, relation);
 
 		if (gdpr_reference_has_children(inheritance, relation->relid))
 			note_missed_partitions(map, inheritance, relation);
@@ -388,7 +400,8 @@ note_relations(GdprMap *map, GdprInheritance *inheritance)
 						"rows that staying rows refer to stay, reduced");
 		if (is_reduced || list_member_ptr(staying, relation))
 			note_undeclared_text(map, relation);
-		if (is_reduced || (list_member_ptr(staying, relation) && !is_kept(map, relation)))
+		if (is_reduced ||
+			(list_member_ptr(staying, relation) && !is_kept(map, relation)))
 			note_unmasked(relation);
 	}
 }
@@ -396,9 +409,9 @@ note_relations(GdprMap *map, GdprInheritance *inheritance)
 static const GdprReference *
 reference_of(const GdprLink *link, List *references)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		GdprReference *reference = lfirst(lc);
 
@@ -409,17 +422,18 @@ reference_of(const GdprLink *link, List *references)
 }
 
 void
-gdpr_graph_note_facts(GdprMap *map, GdprInheritance *inheritance, List *references)
+gdpr_graph_note_facts(GdprMap *map, GdprInheritance *inheritance,
+					  List *references)
 {
-	Oid			key_index = find_serving_index(inheritance, map->root, map->root->relid,
-											   map->nkeys, map->keys);
-	ListCell   *lc;
+	Oid key_index = find_serving_index(inheritance, map->root, map->root->relid,
+									   map->nkeys, map->keys);
+	ListCell *lc;
 
 	if (OidIsValid(key_index))
 		map->key_index = gdpr_ident_relation(key_index);
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->is_new)
 			add_warning(&link->warning, "new since the map was approved");

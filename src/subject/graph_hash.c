@@ -35,8 +35,7 @@ gdpr_graph_column_list(Oid relid, int ncolumns, const AttrNumber *columns)
 char *
 gdpr_graph_link_name(const GdprLink *link)
 {
-	return psprintf("%s.%s -> %s.%s",
-					gdpr_ident_relation(link->child_relid),
+	return psprintf("%s.%s -> %s.%s", gdpr_ident_relation(link->child_relid),
 					gdpr_graph_column_list(link->child_relid, link->ncolumns,
 										   link->child_columns),
 					gdpr_ident_relation(link->parent_relid),
@@ -68,7 +67,8 @@ put_link(StringInfo out, const GdprLink *link)
 	put(out, link->keep);
 	appendStringInfo(out, "%d;", link->keep_from);
 	put(out, link->keep_since > 0
-		? gdpr_ident_column(link->child_relid, link->keep_since) : NULL);
+				 ? gdpr_ident_column(link->child_relid, link->keep_since)
+				 : NULL);
 }
 
 static void
@@ -88,8 +88,8 @@ compare_names(const ListCell *a, const ListCell *b)
 {
 	const GdprColumn *x = lfirst(a);
 	const GdprColumn *y = lfirst(b);
-	int			relations = strcmp(gdpr_ident_relation(x->relid),
-								   gdpr_ident_relation(y->relid));
+	int relations = strcmp(gdpr_ident_relation(x->relid),
+						   gdpr_ident_relation(y->relid));
 
 	return relations ? relations : strcmp(x->name, y->name);
 }
@@ -98,19 +98,19 @@ compare_names(const ListCell *a, const ListCell *b)
 static void
 put_columns(StringInfo out, const GdprRelation *relation)
 {
-	List	   *columns = list_copy(relation->columns);
-	ListCell   *lc;
+	List *columns = list_copy(relation->columns);
+	ListCell *lc;
 
 	list_sort(columns, compare_names);
-	foreach(lc, columns)
+	foreach (lc, columns)
 		put_column(out, lfirst(lc));
 }
 
 static char *
 hex_digest(const char *data, size_t length)
 {
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	char	   *hex = palloc(2 * sizeof(digest) + 1);
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+	char *hex = palloc(2 * sizeof(digest) + 1);
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
 
 	if (pg_cryptohash_init(ctx) < 0 ||
@@ -126,16 +126,16 @@ char *
 gdpr_graph_hash(const GdprMap *map)
 {
 	StringInfoData out;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&out);
 	put(&out, "gdpr map v1");
 	put(&out, NameStr(map->kind));
 	put(&out, map->root->label);
 	put(&out, gdpr_graph_column_list(map->root->relid, map->nkeys, map->keys));
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 		put_link(&out, lfirst(lc));
-	foreach(lc, map->relations)
+	foreach (lc, map->relations)
 		put_columns(&out, lfirst(lc));
 	return hex_digest(out.data, out.len);
 }

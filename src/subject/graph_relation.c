@@ -19,15 +19,16 @@
 static List *
 find_leaves(GdprInheritance *inheritance, Oid relid)
 {
-	List	   *all;
-	List	   *result = NIL;
-	ListCell   *lc;
+	List *all;
+	List *result = NIL;
+	ListCell *lc;
 
 	all = gdpr_reference_has_children(inheritance, relid)
-		? find_all_inheritors(relid, NoLock, NULL) : list_make1_oid(relid);
-	foreach(lc, all)
+			  ? find_all_inheritors(relid, NoLock, NULL)
+			  : list_make1_oid(relid);
+	foreach (lc, all)
 	{
-		char		relkind = get_rel_relkind(lfirst_oid(lc));
+		char relkind = get_rel_relkind(lfirst_oid(lc));
 
 		if (relkind == RELKIND_RELATION || relkind == RELKIND_FOREIGN_TABLE)
 			result = lappend_oid(result, lfirst_oid(lc));
@@ -43,7 +44,7 @@ is_key(Form_pg_index index, Relation relation)
 		return false;
 	for (int i = 0; i < index->indnkeyatts; i++)
 	{
-		AttrNumber	attnum = index->indkey.values[i];
+		AttrNumber attnum = index->indkey.values[i];
 
 		if (attnum <= 0 ||
 			!TupleDescAttr(RelationGetDescr(relation), attnum - 1)->attnotnull)
@@ -55,9 +56,9 @@ is_key(Form_pg_index index, Relation relation)
 static bool
 take_key(GdprRelation *result, Relation relation, Oid indexid)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
 	Form_pg_index index;
-	bool		taken = false;
+	bool taken = false;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -78,15 +79,15 @@ take_key(GdprRelation *result, Relation relation, Oid indexid)
 static void
 find_key(GdprRelation *result)
 {
-	Relation	relation = table_open(result->relid, AccessShareLock);
-	List	   *indexes = RelationGetIndexList(relation);
-	ListCell   *lc;
+	Relation relation = table_open(result->relid, AccessShareLock);
+	List *indexes = RelationGetIndexList(relation);
+	ListCell *lc;
 
 	/* Filled in by RelationGetIndexList(). */
 	if (!OidIsValid(relation->rd_pkindex) ||
 		!take_key(result, relation, relation->rd_pkindex))
 	{
-		foreach(lc, indexes)
+		foreach (lc, indexes)
 		{
 			if (take_key(result, relation, lfirst_oid(lc)))
 				break;
@@ -126,10 +127,10 @@ compare_columns(const ListCell *a, const ListCell *b)
 static List *
 find_columns(GdprInheritance *inheritance, Oid relid, List *declared)
 {
-	List	   *result = NIL;
-	ListCell   *lc;
+	List *result = NIL;
+	ListCell *lc;
 
-	foreach(lc, declared)
+	foreach (lc, declared)
 	{
 		GdprDeclaredColumn *column = lfirst(lc);
 
@@ -142,7 +143,8 @@ find_columns(GdprInheritance *inheritance, Oid relid, List *declared)
 }
 
 GdprRelation *
-gdpr_graph_describe(GdprInheritance *inheritance, Oid relid, List *declared_columns)
+gdpr_graph_describe(GdprInheritance *inheritance, Oid relid,
+					List *declared_columns)
 {
 	GdprRelation *result = palloc0(sizeof(*result));
 

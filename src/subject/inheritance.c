@@ -16,21 +16,22 @@
 
 typedef struct Entry
 {
-	Oid			relid;			/* hash key */
-	List	   *parents;		/* as OIDs */
-	bool		has_children;
+	Oid relid;	   /* hash key */
+	List *parents; /* as OIDs */
+	bool has_children;
 } Entry;
 
 struct GdprInheritance
 {
-	HTAB	   *entries;
+	HTAB *entries;
 };
 
 static Entry *
 enter(GdprInheritance *inheritance, Oid relid)
 {
-	bool		found;
-	Entry	   *entry = hash_search(inheritance->entries, &relid, HASH_ENTER, &found);
+	bool found;
+	Entry *entry = hash_search(inheritance->entries, &relid, HASH_ENTER,
+							   &found);
 
 	if (!found)
 	{
@@ -50,10 +51,10 @@ GdprInheritance *
 gdpr_reference_inheritance(void)
 {
 	GdprInheritance *inheritance = palloc(sizeof(*inheritance));
-	HASHCTL		control = {0};
-	Relation	relation = table_open(InheritsRelationId, AccessShareLock);
+	HASHCTL control = {0};
+	Relation relation = table_open(InheritsRelationId, AccessShareLock);
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	control.keysize = sizeof(Oid);
 	control.entrysize = sizeof(Entry);
@@ -64,7 +65,7 @@ gdpr_reference_inheritance(void)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
-		Entry	   *child = enter(inheritance, form->inhrelid);
+		Entry *child = enter(inheritance, form->inhrelid);
 
 		child->parents = lappend_oid(child->parents, form->inhparent);
 		enter(inheritance, form->inhparent)->has_children = true;
@@ -79,7 +80,7 @@ gdpr_reference_top(GdprInheritance *inheritance, Oid relid)
 {
 	for (;;)
 	{
-		Entry	   *entry = look_up(inheritance, relid);
+		Entry *entry = look_up(inheritance, relid);
 
 		if (entry == NULL || list_length(entry->parents) != 1)
 			return relid;
@@ -90,12 +91,12 @@ gdpr_reference_top(GdprInheritance *inheritance, Oid relid)
 bool
 gdpr_reference_is_below(GdprInheritance *inheritance, Oid relid, Oid ancestor)
 {
-	Entry	   *entry = look_up(inheritance, relid);
-	ListCell   *lc;
+	Entry *entry = look_up(inheritance, relid);
+	ListCell *lc;
 
 	if (entry == NULL)
 		return false;
-	foreach(lc, entry->parents)
+	foreach (lc, entry->parents)
 	{
 		if (lfirst_oid(lc) == ancestor ||
 			gdpr_reference_is_below(inheritance, lfirst_oid(lc), ancestor))
@@ -107,7 +108,7 @@ gdpr_reference_is_below(GdprInheritance *inheritance, Oid relid, Oid ancestor)
 bool
 gdpr_reference_has_children(GdprInheritance *inheritance, Oid relid)
 {
-	Entry	   *entry = look_up(inheritance, relid);
+	Entry *entry = look_up(inheritance, relid);
 
 	return entry != NULL && entry->has_children;
 }

@@ -29,11 +29,11 @@
 static List *
 split_composite(const char *text, int n)
 {
-	List	   *parts = NIL;
+	List *parts = NIL;
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
-	JsonbValue	value;
-	Datum		document;
+	JsonbValue value;
+	Datum document;
 
 	if (!gdpr_input_try(JSONBOID, -1, text, &document) ||
 		!JB_ROOT_IS_ARRAY(DatumGetJsonbP(document)) ||
@@ -47,7 +47,8 @@ split_composite(const char *text, int n)
 			continue;
 		if (value.type != jbvString)
 			return NIL;
-		parts = lappend(parts, pnstrdup(value.val.string.val, value.val.string.len));
+		parts = lappend(parts,
+						pnstrdup(value.val.string.val, value.val.string.len));
 	}
 	return parts;
 }
@@ -56,12 +57,12 @@ static char *
 join_composite(List *values)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (list_length(values) == 1)
 		return linitial(values);
 	initStringInfo(&buf);
-	foreach(lc, values)
+	foreach (lc, values)
 	{
 		appendStringInfoChar(&buf, lc == list_head(values) ? '[' : ',');
 		escape_json(&buf, lfirst(lc));
@@ -74,17 +75,19 @@ join_composite(List *values)
 static char *
 canonical(Oid type, const char *expression)
 {
-	char		category;
-	bool		preferred;
+	char category;
+	bool preferred;
 
 	if (type == TIMESTAMPTZOID)
 		return psprintf("pg_catalog.to_json(pg_catalog.timezone('UTC', %s)) "
-						"OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]", expression);
+						"OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]",
+						expression);
 	get_type_category_preferred(type, &category, &preferred);
 	if (gdpr_enctype_is(type) || category == TYPCATEGORY_STRING)
 		return psprintf("(%s)::pg_catalog.text", expression);
-	return psprintf("pg_catalog.to_json(%s) OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]",
-					expression);
+	return psprintf(
+		"pg_catalog.to_json(%s) OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]",
+		expression);
 }
 
 static Oid
@@ -108,14 +111,14 @@ key_equality(Oid type)
 static bool
 parse_values(const GdprMap *map, List *parts, GdprArgs *args)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	args->n = 0;
-	foreach(lc, parts)
+	foreach (lc, parts)
 	{
-		Oid			type = key_type(map, foreach_current_index(lc));
-		int32		typmod = -1;
-		Datum		value;
+		Oid type = key_type(map, foreach_current_index(lc));
+		int32 typmod = -1;
+		Datum value;
 
 		if (!gdpr_input_try(type, typmod, lfirst(lc), &value))
 			return false;
@@ -135,26 +138,30 @@ root_query(const GdprMap *map, bool lock)
 	appendStringInfoString(&buf, "SELECT c.tableoid, c.ctid");
 	for (int i = 0; i < map->nkeys; i++)
 	{
-		char	   *column = psprintf("c.%s", gdpr_ident_column(map->root->relid, map->keys[i]));
-		Oid			type = key_type(map, i);
+		char *column = psprintf("c.%s", gdpr_ident_column(map->root->relid,
+														  map->keys[i]));
+		Oid type = key_type(map, i);
 
 		appendStringInfo(&buf, ", %s", canonical(type, column));
-		appendStringInfo(&where, " %s %s %s $%d", i == 0 ? "WHERE" : "AND", column,
-						 gdpr_ident_operator(key_equality(type)), i + 1);
+		appendStringInfo(&where, " %s %s %s $%d", i == 0 ? "WHERE" : "AND",
+						 column, gdpr_ident_operator(key_equality(type)),
+						 i + 1);
 	}
-	appendStringInfo(&buf, " FROM %s AS c%s%s", gdpr_ident_relation(map->root->relid),
-					 where.data, lock ? " FOR UPDATE OF c" : "");
+	appendStringInfo(&buf, " FROM %s AS c%s%s",
+					 gdpr_ident_relation(map->root->relid), where.data,
+					 lock ? " FOR UPDATE OF c" : "");
 	return buf.data;
 }
 
 static void
 take_row(GdprSubject *subject)
 {
-	bool		isnull;
+	bool isnull;
 
 	subject->found = true;
 	subject->leaf = DatumGetObjectId(gdpr_statement_value(0, 1, &isnull));
-	ItemPointerCopy((ItemPointer) DatumGetPointer(gdpr_statement_value(0, 2, &isnull)),
+	ItemPointerCopy((ItemPointer) DatumGetPointer(
+						gdpr_statement_value(0, 2, &isnull)),
 					&subject->tid);
 }
 
@@ -167,8 +174,8 @@ take_key(GdprSubject *subject, int first, MemoryContext context)
 	subject->values = NIL;
 	for (int i = 0; i < subject->map->nkeys; i++)
 	{
-		bool		isnull;
-		Datum		value = gdpr_statement_value(0, first + i, &isnull);
+		bool isnull;
+		Datum value = gdpr_statement_value(0, first + i, &isnull);
 
 		subject->values = lappend(subject->values, TextDatumGetCString(value));
 	}
@@ -177,7 +184,8 @@ take_key(GdprSubject *subject, int first, MemoryContext context)
 }
 
 static void
-take_absent_key(GdprSubject *subject, const GdprArgs *args, MemoryContext context)
+take_absent_key(GdprSubject *subject, const GdprArgs *args,
+				MemoryContext context)
 {
 	StringInfoData buf;
 
@@ -194,8 +202,8 @@ find_root(GdprSubject *subject, const GdprArgs *args, bool lock, bool read_only,
 		  MemoryContext context)
 {
 	const GdprMap *map = subject->map;
-	uint64		n = gdpr_statement_run(root_query(map, lock), args, read_only,
-									   map->root->label);
+	uint64 n = gdpr_statement_run(root_query(map, lock), args, read_only,
+								  map->root->label);
 
 	subject->found = false;
 	if (n > 1)
@@ -215,9 +223,9 @@ find_in_kind(const char *text, const char *kind, bool read_only)
 {
 	MemoryContext context = CurrentMemoryContext;
 	GdprSubject *subject = palloc0(sizeof(GdprSubject));
-	GdprArgs   *args = gdpr_statement_args();
+	GdprArgs *args = gdpr_statement_args();
 	GdprSqlScope scope;
-	List	   *parts;
+	List *parts;
 
 	subject->map = gdpr_graph_load(kind);
 	if (subject->map->nkeys == 1)
@@ -238,9 +246,9 @@ static GdprSubject *
 find_in_any(const char *text, List *kinds, bool read_only)
 {
 	GdprSubject *found = NULL;
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, kinds)
+	foreach (lc, kinds)
 	{
 		GdprSubject *subject = find_in_kind(text, lfirst(lc), read_only);
 
@@ -260,7 +268,7 @@ find_in_any(const char *text, List *kinds, bool read_only)
 GdprSubject *
 gdpr_key_resolve(const char *text, const char *kind, bool read_only)
 {
-	List	   *kinds;
+	List *kinds;
 
 	if (kind != NULL)
 		return find_in_kind(text, kind, read_only);
@@ -279,7 +287,7 @@ void
 gdpr_key_refind(GdprSubject *subject, bool lock)
 {
 	MemoryContext context = CurrentMemoryContext;
-	GdprArgs   *args = gdpr_statement_args();
+	GdprArgs *args = gdpr_statement_args();
 	GdprSqlScope scope;
 
 	if (!parse_values(subject->map, subject->values, args))

@@ -11,12 +11,12 @@
 
 typedef struct GdprSubject
 {
-	GdprMap    *map;			/* NULL: unknown, and of several kinds */
-	char	   *key;			/* canonical text; NULL: fits no key */
-	bool		found;			/* the root row */
-	Oid			leaf;			/* lies here ... */
-	ItemPointerData tid;		/* ... and here */
-	List	   *values;			/* char *, one a key column */
+	GdprMap *map;		 /* NULL: unknown, and of several kinds */
+	char *key;			 /* canonical text; NULL: fits no key */
+	bool found;			 /* the root row */
+	Oid leaf;			 /* lies here ... */
+	ItemPointerData tid; /* ... and here */
+	List *values;		 /* char *, one a key column */
 } GdprSubject;
 
 /*
@@ -36,4 +36,4 @@ extern void gdpr_key_refind(GdprSubject *subject, bool lock);
 /* The keyed pseudonym under which the ledger knows the person. */
 extern void gdpr_key_pseudonym(const char *kind, const char *key, uint8 *out);
 
-#endif							/* GDPR_KEY_H */
+#endif /* GDPR_KEY_H */

@@ -22,9 +22,9 @@
 
 typedef enum GdprPlanMode
 {
-	GDPR_PLAN_EXPORT,			/* one snapshot, errors for missing rights */
-	GDPR_PLAN_SHOW,				/* missing rights become blockers */
-	GDPR_PLAN_FORGET,			/* likewise, and rows are locked */
+	GDPR_PLAN_EXPORT, /* one snapshot, errors for missing rights */
+	GDPR_PLAN_SHOW,	  /* missing rights become blockers */
+	GDPR_PLAN_FORGET, /* likewise, and rows are locked */
 } GdprPlanMode;
 
 typedef struct GdprPlanLeaf GdprPlanLeaf;
@@ -32,71 +32,71 @@ typedef struct GdprPlanRow GdprPlanRow;
 
 typedef struct GdprRowId
 {
-	Oid			leaf;
+	Oid leaf;
 	ItemPointerData tid;
 } GdprRowId;
 
 struct GdprPlanRow
 {
-	GdprRowId	id;				/* hash key; padding is zero */
+	GdprRowId id; /* hash key; padding is zero */
 	GdprPlanLeaf *leaf;
-	ItemPointerData now;		/* its present address: updates move rows */
-	bool		is_root;
-	bool		owned;			/* the subject's: the walk goes on from it */
-	bool		owns;			/* a parent, reached by an "owns" link only */
-	bool		queued;
-	bool		exported;
-	bool		shared;			/* others need the parent: it is left alone */
-	bool		reduced;		/* to be deleted, but a row that stays needs it */
-	GdprAction	action;
-	GdprLink   *link;			/* that decided; NULL for the root */
-	List	   *unlinks;		/* GdprLink, to be set null when the row stays */
-	int			rank;			/* of the action among the links' */
-	bool		has_base;
-	DateADT		base;			/* what the period of a kept row counts from */
-	bool		has_until;
-	DateADT		until;
-	const char *ground;			/* of keeping, NULL without one */
-	const char *reason;			/* where it is not the link's */
-	bool		pending;		/* its update would change something */
-	bool		waiting;		/* execute.c: its children go first */
-	bool		placed;
-	char	   *identity;		/* primary key as text, where pseudonyms need it */
+	ItemPointerData now; /* its present address: updates move rows */
+	bool is_root;
+	bool owned; /* the subject's: the walk goes on from it */
+	bool owns;	/* a parent, reached by an "owns" link only */
+	bool queued;
+	bool exported;
+	bool shared;  /* others need the parent: it is left alone */
+	bool reduced; /* to be deleted, but a row that stays needs it */
+	GdprAction action;
+	GdprLink *link; /* that decided; NULL for the root */
+	List *unlinks;	/* GdprLink, to be set null when the row stays */
+	int rank;		/* of the action among the links' */
+	bool has_base;
+	DateADT base; /* what the period of a kept row counts from */
+	bool has_until;
+	DateADT until;
+	const char *ground; /* of keeping, NULL without one */
+	const char *reason; /* where it is not the link's */
+	bool pending;		/* its update would change something */
+	bool waiting;		/* execute.c: its children go first */
+	bool placed;
+	char *identity; /* primary key as text, where pseudonyms need it */
 };
 
 /* The rows of one physical relation. */
 struct GdprPlanLeaf
 {
-	Oid			relid;
+	Oid relid;
 	GdprRelation *relation;
-	bool		direct;			/* statements name it, else the parent */
-	GdprPlanRow **rows;			/* in order of discovery */
-	int			nrows;
-	int			capacity;
-	GdprPlanRow **queue;		/* owned rows whose links are not followed yet */
-	int			nqueue;
-	int			queue_capacity;
+	bool direct;		/* statements name it, else the parent */
+	GdprPlanRow **rows; /* in order of discovery */
+	int nrows;
+	int capacity;
+	GdprPlanRow **queue; /* owned rows whose links are not followed yet */
+	int nqueue;
+	int queue_capacity;
 };
 
 /* Rows of one leaf that are changed by one statement. */
 typedef struct GdprPlanUpdate
 {
 	GdprPlanLeaf *leaf;
-	bool		masked;			/* declared columns take their masks */
-	List	   *unlinks;		/* GdprLink */
+	bool masked;   /* declared columns take their masks */
+	List *unlinks; /* GdprLink */
 	GdprPlanRow **rows;
-	int			nrows;
-	int			capacity;
-	List	   *sets;			/* GdprPlanSet */
+	int nrows;
+	int capacity;
+	List *sets; /* GdprPlanSet */
 } GdprPlanUpdate;
 
 /* One column of an update. */
 typedef struct GdprPlanSet
 {
-	AttrNumber	attnum;			/* in the leaf */
-	GdprMask	mask;
-	Datum	   *pseudonyms;		/* text by row of the update; NULL: none */
-	bool		random;			/* another one each time */
+	AttrNumber attnum; /* in the leaf */
+	GdprMask mask;
+	Datum *pseudonyms; /* text by row of the update; NULL: none */
+	bool random;	   /* another one each time */
 } GdprPlanSet;
 
 /* A reference between two rows of the plan. */
@@ -104,22 +104,22 @@ typedef struct GdprPlanEdge
 {
 	GdprPlanRow *child;
 	GdprPlanRow *parent;
-	GdprLink   *link;			/* or ... */
-	Oid			constraint;		/* ... a foreign key that is no link */
-	bool		has_since;
-	DateADT		since;			/* the child's date that keeping counts from */
+	GdprLink *link; /* or ... */
+	Oid constraint; /* ... a foreign key that is no link */
+	bool has_since;
+	DateADT since; /* the child's date that keeping counts from */
 } GdprPlanEdge;
 
 /* A foreign key, or an "owns" link that none states, that refers to a leaf. */
 typedef struct GdprPlanReference
 {
-	Oid			constraint;		/* InvalidOid: the link */
-	GdprLink   *link;
-	Oid			child;			/* relation that refers */
-	bool		child_only;
-	char		on_delete;
-	bool		can_be_null;	/* SET NULL would succeed */
-	char	   *join;			/* of aliases p and c */
+	Oid constraint; /* InvalidOid: the link */
+	GdprLink *link;
+	Oid child; /* relation that refers */
+	bool child_only;
+	char on_delete;
+	bool can_be_null; /* SET NULL would succeed */
+	char *join;		  /* of aliases p and c */
 } GdprPlanReference;
 
 /* Rows outside the plan that refer to one of its rows. */
@@ -127,35 +127,35 @@ typedef struct GdprPlanOutside
 {
 	GdprPlanRow *parent;
 	GdprPlanReference *reference;
-	int64		rows;
+	int64 rows;
 } GdprPlanOutside;
 
 /* Something that stands in the way of forget, or is worth a line. */
 typedef struct GdprPlanNote
 {
-	Oid			relid;
+	Oid relid;
 	const char *action;
-	int64		rows;			/* -1: not known */
-	char	   *reason;
-	char	   *blocker;		/* NULL: only worth a line */
+	int64 rows; /* -1: not known */
+	char *reason;
+	char *blocker; /* NULL: only worth a line */
 } GdprPlanNote;
 
 typedef struct GdprPlan
 {
 	MemoryContext context;
-	GdprMap    *map;
+	GdprMap *map;
 	GdprSubject *subject;
 	GdprPlanMode mode;
-	HTAB	   *rows;			/* GdprPlanRow by GdprRowId */
-	List	   *leaf_list;		/* in order of discovery */
+	HTAB *rows;		 /* GdprPlanRow by GdprRowId */
+	List *leaf_list; /* in order of discovery */
 	GdprPlanEdge *edges;
-	int			nedges;
-	int			edge_capacity;
-	List	   *outside;		/* GdprPlanOutside */
-	List	   *backed;			/* GdprLink with a foreign key on some partition */
-	List	   *updates;		/* GdprPlanUpdate */
-	List	   *notes;			/* GdprPlanNote */
-	List	   *denied;			/* relations whose lack was noted */
+	int nedges;
+	int edge_capacity;
+	List *outside; /* GdprPlanOutside */
+	List *backed;  /* GdprLink with a foreign key on some partition */
+	List *updates; /* GdprPlanUpdate */
+	List *notes;   /* GdprPlanNote */
+	List *denied;  /* relations whose lack was noted */
 } GdprPlan;
 
 /* plan_walk.c: the rows.  Everything lies in the current memory context. */
@@ -179,26 +179,30 @@ extern bool gdpr_plan_covers(Oid relid, bool only, const GdprPlanLeaf *leaf);
  * is appended by gdpr_plan_where.
  */
 extern char *gdpr_plan_from(const GdprPlanLeaf *leaf, const char *alias);
-extern char *gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias, int arg);
+extern char *gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias,
+							 int arg);
 
 /* tid[] of rows; only those that keep() accepts, all when NULL. */
 extern Datum gdpr_plan_tids(GdprPlanRow **rows, int nrows,
-							bool (*keep) (const GdprPlanRow *row));
+							bool (*keep)(const GdprPlanRow *row));
 
 /*
  * "relation AS alias" of a whole relation below top.  Where the caller has
  * rights on top only, that is named, and condition is "AND ..." on it.
  */
-extern char *gdpr_plan_source(Oid relid, Oid top, const char *alias, char **condition);
+extern char *gdpr_plan_source(Oid relid, Oid top, const char *alias,
+							  char **condition);
 
 /* "parent.column = child.column AND ..." of a link. */
-extern char *gdpr_plan_join(const GdprLink *link, const char *parent, const char *child);
+extern char *gdpr_plan_join(const GdprLink *link, const char *parent,
+							const char *child);
 
 /* May the caller read the relation's rows, all of them? */
 extern bool gdpr_plan_readable(GdprPlan *plan, Oid relid, const char *action);
 
-extern void gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
-							const char *reason, const char *blocker);
+extern void gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action,
+							int64 rows, const char *reason,
+							const char *blocker);
 
 /* plan_decide.c: actions, updates and blockers. */
 extern void gdpr_plan_decide(GdprPlan *plan);
@@ -228,18 +232,20 @@ extern void gdpr_plan_find_updates(GdprPlan *plan);
  */
 typedef struct GdprPlanText
 {
-	char	   *sets;
-	char	   *values;
-	char	   *where;
+	char *sets;
+	char *values;
+	char *where;
 } GdprPlanText;
 
-extern void gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
-								  GdprArgs *args, GdprPlanText *text);
+extern void gdpr_plan_update_text(const GdprPlanUpdate *update,
+								  bool pending_only, GdprArgs *args,
+								  GdprPlanText *text);
 
 /*
  * How many rows the update would change, looked at again; marks them when
  * mark.  Pseudonyms that are random count only when mark.
  */
-extern int64 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark);
+extern int64 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update,
+									bool mark);
 
-#endif							/* GDPR_PLAN_H */
+#endif /* GDPR_PLAN_H */

@@ -21,22 +21,22 @@
 
 typedef struct ForeignKey
 {
-	Oid			constraint;
-	Oid			child;
-	Oid			parent;
-	char		on_delete;
-	int			n;
-	AttrNumber	conkey[INDEX_MAX_KEYS];
-	AttrNumber	confkey[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];
-	int			nsets;
-	AttrNumber	sets[INDEX_MAX_KEYS];	/* ON DELETE SET NULL (columns) */
+	Oid constraint;
+	Oid child;
+	Oid parent;
+	char on_delete;
+	int n;
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	Oid operators[INDEX_MAX_KEYS];
+	int nsets;
+	AttrNumber sets[INDEX_MAX_KEYS]; /* ON DELETE SET NULL (columns) */
 } ForeignKey;
 
 static bool
 load_key(Oid constraint, ForeignKey *fk)
 {
-	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 	Form_pg_constraint form;
 
 	if (!HeapTupleIsValid(tuple))
@@ -55,14 +55,14 @@ load_key(Oid constraint, ForeignKey *fk)
 static bool
 sets_can_be_null(const ForeignKey *fk)
 {
-	int			n = fk->nsets > 0 ? fk->nsets : fk->n;
+	int n = fk->nsets > 0 ? fk->nsets : fk->n;
 	const AttrNumber *sets = fk->nsets > 0 ? fk->sets : fk->conkey;
 
 	for (int i = 0; i < n; i++)
 	{
-		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(fk->child),
-											Int16GetDatum(sets[i]));
-		bool		not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(fk->child),
+										  Int16GetDatum(sets[i]));
+		bool not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
 
 		ReleaseSysCache(tuple);
 		if (not_null)
@@ -88,7 +88,7 @@ key_reference(const ForeignKey *fk)
 	reference->child_only = get_rel_relkind(fk->child) == RELKIND_RELATION;
 	reference->on_delete = fk->on_delete;
 	reference->can_be_null = fk->on_delete == FKCONSTR_ACTION_SETNULL &&
-		sets_can_be_null(fk);
+							 sets_can_be_null(fk);
 	reference->join = buf.data;
 	return reference;
 }
@@ -102,19 +102,22 @@ same_column(Oid a, AttrNumber an, Oid b, AttrNumber bn)
 static bool
 link_states(const GdprLink *link, const ForeignKey *fk)
 {
-	int			matched = 0;
+	int matched = 0;
 
 	if (link->constraint == fk->constraint)
 		return true;
 	if (link->ncolumns != fk->n ||
-		(link->child_relid != fk->child && !list_member_oid(link->child->leaves, fk->child)))
+		(link->child_relid != fk->child &&
+		 !list_member_oid(link->child->leaves, fk->child)))
 		return false;
 	for (int i = 0; i < fk->n; i++)
 	{
 		for (int j = 0; j < fk->n; j++)
 		{
-			if (same_column(fk->child, fk->conkey[i], link->child_relid, link->child_columns[j]) &&
-				same_column(fk->parent, fk->confkey[i], link->parent_relid, link->parent_columns[j]))
+			if (same_column(fk->child, fk->conkey[i], link->child_relid,
+							link->child_columns[j]) &&
+				same_column(fk->parent, fk->confkey[i], link->parent_relid,
+							link->parent_columns[j]))
 				matched++;
 		}
 	}
@@ -125,11 +128,11 @@ link_states(const GdprLink *link, const ForeignKey *fk)
 static bool
 is_followed(GdprPlan *plan, GdprPlanLeaf *leaf, const ForeignKey *fk)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, leaf->relation->down)
+	foreach (lc, leaf->relation->down)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->predicate != NULL || !link_states(link, fk) ||
 			!gdpr_plan_covers(link->parent_relid, link->parent_only, leaf))
@@ -144,13 +147,13 @@ is_followed(GdprPlan *plan, GdprPlanLeaf *leaf, const ForeignKey *fk)
 static List *
 keys_to(Oid relid)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
+	Relation rel = table_open(relid, AccessShareLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	List	   *oids = NIL;
+	List *oids = NIL;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		Trigger *trigger = &triggers->triggers[i];
 
 		if (RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK)
 			oids = list_append_unique_oid(oids, trigger->tgconstraint);
@@ -174,10 +177,10 @@ static void
 outside_row(GdprPlan *plan, GdprPlanRow *parent, GdprPlanReference *reference)
 {
 	GdprPlanOutside *outside = NULL;
-	ListCell   *lc;
+	ListCell *lc;
 
 	parent->shared = parent->owns;
-	foreach(lc, plan->outside)
+	foreach (lc, plan->outside)
 	{
 		outside = lfirst(lc);
 		if (outside->parent == parent && outside->reference == reference)
@@ -195,23 +198,28 @@ outside_row(GdprPlan *plan, GdprPlanRow *parent, GdprPlanReference *reference)
 
 /* One row outside is enough to know, except where the server sets null. */
 static char *
-reference_query(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference)
+reference_query(GdprPlan *plan, GdprPlanLeaf *leaf,
+				GdprPlanReference *reference)
 {
-	return psprintf("SELECT c.tableoid, c.ctid, p.ctid FROM %s CROSS JOIN LATERAL"
-					" (SELECT c.tableoid, c.ctid FROM %s%s AS c WHERE %s%s) AS c WHERE %s",
-					gdpr_plan_from(leaf, "p"), reference->child_only ? "ONLY " : "",
-					gdpr_ident_relation(reference->child), reference->join,
-					reference->can_be_null ? "" : " LIMIT $2",
-					gdpr_plan_where(leaf, "p", 1));
+	return psprintf(
+		"SELECT c.tableoid, c.ctid, p.ctid FROM %s CROSS JOIN LATERAL"
+		" (SELECT c.tableoid, c.ctid FROM %s%s AS c WHERE %s%s) AS c WHERE %s",
+		gdpr_plan_from(leaf, "p"), reference->child_only ? "ONLY " : "",
+		gdpr_ident_relation(reference->child), reference->join,
+		reference->can_be_null ? "" : " LIMIT $2",
+		gdpr_plan_where(leaf, "p", 1));
 }
 
 static void
-take_reference(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference, uint64 i)
+take_reference(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference,
+			   uint64 i)
 {
-	bool		isnull;
-	Oid			relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
-	ItemPointer tid = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 2, &isnull));
-	ItemPointer to = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 3, &isnull));
+	bool isnull;
+	Oid relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
+	ItemPointer tid = (ItemPointer) DatumGetPointer(
+		gdpr_statement_value(i, 2, &isnull));
+	ItemPointer to = (ItemPointer) DatumGetPointer(
+		gdpr_statement_value(i, 3, &isnull));
 	GdprPlanRow *parent = gdpr_plan_row(plan, leaf->relid, to);
 	GdprPlanRow *child = gdpr_plan_row(plan, relid, tid);
 	GdprPlanEdge *edge;
@@ -227,7 +235,7 @@ take_reference(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference,
 }
 
 static bool
-has_rows(const GdprPlanLeaf *leaf, bool (*which) (const GdprPlanRow *row))
+has_rows(const GdprPlanLeaf *leaf, bool (*which)(const GdprPlanRow *row))
 {
 	for (int i = 0; i < leaf->nrows; i++)
 	{
@@ -239,12 +247,13 @@ has_rows(const GdprPlanLeaf *leaf, bool (*which) (const GdprPlanRow *row))
 
 static void
 find_referring(GdprPlan *plan, GdprPlanLeaf *leaf, GdprPlanReference *reference,
-			   bool (*which) (const GdprPlanRow *row))
+			   bool (*which)(const GdprPlanRow *row))
 {
-	GdprArgs   *args;
-	uint64		n;
+	GdprArgs *args;
+	uint64 n;
 
-	if (!has_rows(leaf, which) || !gdpr_plan_readable(plan, reference->child, "delete"))
+	if (!has_rows(leaf, which) ||
+		!gdpr_plan_readable(plan, reference->child, "delete"))
 		return;
 	args = gdpr_statement_args();
 	gdpr_statement_arg(args, TIDARRAYOID,
@@ -288,20 +297,22 @@ may_go(const GdprPlanRow *row)
 static void
 examine_keys(GdprPlan *plan, GdprPlanLeaf *leaf, bool parents_only)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, keys_to(leaf->relid))
+	foreach (lc, keys_to(leaf->relid))
 	{
 		MemoryContext old = MemoryContextSwitchTo(plan->context);
-		ForeignKey	fk;
-		bool		known = load_key(lfirst_oid(lc), &fk);
+		ForeignKey fk;
+		bool known = load_key(lfirst_oid(lc), &fk);
 		GdprPlanReference *reference = known ? key_reference(&fk) : NULL;
-		bool		followed = known && is_followed(plan, leaf, &fk);
+		bool followed = known && is_followed(plan, leaf, &fk);
 
 		MemoryContextSwitchTo(old);
 		if (known && !(followed && parents_only))
 			find_referring(plan, leaf, reference,
-						   followed ? is_unexpanded : parents_only ? is_parent : may_go);
+						   followed		  ? is_unexpanded
+						   : parents_only ? is_parent
+										  : may_go);
 	}
 }
 
@@ -309,15 +320,16 @@ examine_keys(GdprPlan *plan, GdprPlanLeaf *leaf, bool parents_only)
 static void
 examine_links(GdprPlan *plan, GdprPlanLeaf *leaf)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->map->links)
+	foreach (lc, plan->map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 		MemoryContext old;
 		GdprPlanReference *reference;
 
-		if (link->parent != leaf->relation || link->belongs != GDPR_BELONGS_OWNS ||
+		if (link->parent != leaf->relation ||
+			link->belongs != GDPR_BELONGS_OWNS ||
 			OidIsValid(link->constraint) ||
 			!gdpr_plan_covers(link->parent_relid, link->parent_only, leaf))
 			continue;
@@ -331,10 +343,10 @@ examine_links(GdprPlan *plan, GdprPlanLeaf *leaf)
 static void
 examine(GdprPlan *plan, bool parents_only)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	plan->outside = NIL;
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 

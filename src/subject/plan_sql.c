@@ -26,16 +26,16 @@ char *
 gdpr_plan_source(Oid relid, Oid top, const char *alias, char **condition)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	*condition = "";
 	if (relid == top || may_select(relid) || !may_select(top))
 		return psprintf("%s AS %s", gdpr_ident_relation(relid), alias);
 	initStringInfo(&buf);
 	appendStringInfo(&buf, " AND %s.tableoid IN (", alias);
-	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
-		appendStringInfo(&buf, "%s%u::pg_catalog.oid", foreach_current_index(lc) ? ", " : "",
-						 lfirst_oid(lc));
+	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
+		appendStringInfo(&buf, "%s%u::pg_catalog.oid",
+						 foreach_current_index(lc) ? ", " : "", lfirst_oid(lc));
 	appendStringInfoChar(&buf, ')');
 	*condition = buf.data;
 	return psprintf("%s AS %s", gdpr_ident_relation(top), alias);
@@ -45,26 +45,31 @@ char *
 gdpr_plan_from(const GdprPlanLeaf *leaf, const char *alias)
 {
 	if (leaf->direct)
-		return psprintf("ONLY %s AS %s", gdpr_ident_relation(leaf->relid), alias);
-	return psprintf("%s AS %s", gdpr_ident_relation(leaf->relation->relid), alias);
+		return psprintf("ONLY %s AS %s", gdpr_ident_relation(leaf->relid),
+						alias);
+	return psprintf("%s AS %s", gdpr_ident_relation(leaf->relation->relid),
+					alias);
 }
 
 char *
 gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias, int arg)
 {
-	char	   *tid = psprintf("%s.ctid OPERATOR(pg_catalog.=) ANY ($%d)", alias, arg);
+	char *tid = psprintf("%s.ctid OPERATOR(pg_catalog.=) ANY ($%d)", alias,
+						 arg);
 
 	if (leaf->direct)
 		return tid;
-	return psprintf("%s AND %s.tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid",
-					tid, alias, leaf->relid);
+	return psprintf(
+		"%s AND %s.tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", tid,
+		alias, leaf->relid);
 }
 
 Datum
-gdpr_plan_tids(GdprPlanRow **rows, int nrows, bool (*keep) (const GdprPlanRow *row))
+gdpr_plan_tids(GdprPlanRow **rows, int nrows,
+			   bool (*keep)(const GdprPlanRow *row))
 {
 	ItemPointerData *tids = palloc(sizeof(ItemPointerData) * Max(nrows, 1));
-	int			n = 0;
+	int n = 0;
 
 	for (int i = 0; i < nrows; i++)
 	{
@@ -81,10 +86,11 @@ gdpr_plan_join(const GdprLink *link, const char *parent, const char *child)
 
 	initStringInfo(&buf);
 	for (int i = 0; i < link->ncolumns; i++)
-		appendStringInfo(&buf, "%s%s.%s %s %s.%s", i == 0 ? "" : " AND ",
-						 parent, gdpr_ident_column(link->parent_relid, link->parent_columns[i]),
-						 gdpr_ident_operator(link->operators[i]),
-						 child, gdpr_ident_column(link->child_relid, link->child_columns[i]));
+		appendStringInfo(
+			&buf, "%s%s.%s %s %s.%s", i == 0 ? "" : " AND ", parent,
+			gdpr_ident_column(link->parent_relid, link->parent_columns[i]),
+			gdpr_ident_operator(link->operators[i]), child,
+			gdpr_ident_column(link->child_relid, link->child_columns[i]));
 	return buf.data;
 }
 
@@ -95,7 +101,8 @@ gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
 	GdprPlanNote *note = plan->notes == NIL ? NULL : llast(plan->notes);
 
-	if (note != NULL && note->relid == relid && strcmp(note->action, action) == 0 &&
+	if (note != NULL && note->relid == relid &&
+		strcmp(note->action, action) == 0 &&
 		strcmp(note->reason, reason) == 0 && note->blocker != NULL &&
 		blocker != NULL && strcmp(note->blocker, blocker) == 0)
 	{
@@ -135,7 +142,8 @@ gdpr_plan_readable(GdprPlan *plan, Oid relid, const char *action)
 
 		plan->denied = lappend_oid(plan->denied, relid);
 		MemoryContextSwitchTo(old);
-		gdpr_plan_block(plan, relid, action, -1, "its rows cannot be looked for", lack);
+		gdpr_plan_block(plan, relid, action, -1,
+						"its rows cannot be looked for", lack);
 	}
 	return lack == NULL;
 }

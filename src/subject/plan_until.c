@@ -29,9 +29,9 @@ raise_date(bool *has, DateADT *date, DateADT other)
 static DateADT
 year_end(DateADT date, int month, int day)
 {
-	int			y;
-	int			m;
-	int			d;
+	int y;
+	int m;
+	int d;
 
 	j2date(date + POSTGRES_EPOCH_JDATE, &y, &m, &d);
 	if (m > month || (m == month && d > day))
@@ -42,8 +42,8 @@ year_end(DateADT date, int month, int day)
 static DateADT
 period_end(const GdprLink *link, DateADT base)
 {
-	Datum		interval;
-	Datum		end;
+	Datum interval;
+	Datum end;
 
 	if (link->keep_from == GDPR_KEEP_CALENDAR_YEAR_END)
 		base = year_end(base, 12, 31);
@@ -51,8 +51,10 @@ period_end(const GdprLink *link, DateADT base)
 		base = year_end(base, atoi(gdpr_guc_fiscal_year_end),
 						atoi(gdpr_guc_fiscal_year_end + 3));
 	interval = DirectFunctionCall3(interval_in, CStringGetDatum(link->keep),
-								   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-	end = DirectFunctionCall2(date_pl_interval, DateADTGetDatum(base), interval);
+								   ObjectIdGetDatum(InvalidOid),
+								   Int32GetDatum(-1));
+	end = DirectFunctionCall2(date_pl_interval, DateADTGetDatum(base),
+							  interval);
 	return DatumGetDateADT(DirectFunctionCall1(timestamp_date, end));
 }
 
@@ -60,7 +62,8 @@ static bool
 keeps(const GdprPlanEdge *edge)
 {
 	return edge->link != NULL && edge->link->on_forget == GDPR_ACTION_KEEP &&
-		edge->child->action == GDPR_ACTION_KEEP && edge->link->belongs != GDPR_BELONGS_OWNS;
+		   edge->child->action == GDPR_ACTION_KEEP &&
+		   edge->link->belongs != GDPR_BELONGS_OWNS;
 }
 
 /* The date along one link into a kept row; dates come down from kept parents. */
@@ -84,12 +87,13 @@ spread_until(GdprPlanEdge *edge)
 {
 	GdprPlanRow *parent = edge->parent;
 	GdprPlanRow *child = edge->child;
-	bool		changed = false;
+	bool changed = false;
 
 	if ((!parent->reduced && !parent->shared) || child->ground == NULL)
 		return false;
 	if (parent->ground == NULL ||
-		(child->has_until && (!parent->has_until || child->until > parent->until)))
+		(child->has_until &&
+		 (!parent->has_until || child->until > parent->until)))
 	{
 		parent->ground = child->ground;
 		changed = true;
@@ -100,9 +104,9 @@ spread_until(GdprPlanEdge *edge)
 }
 
 static void
-spread(GdprPlan *plan, bool (*step) (GdprPlanEdge *edge))
+spread(GdprPlan *plan, bool (*step)(GdprPlanEdge *edge))
 {
-	bool		changed;
+	bool changed;
 
 	do
 	{
@@ -121,8 +125,8 @@ take_period(GdprPlanEdge *edge)
 		return;
 	if (row->ground == NULL)
 		row->ground = edge->link->ground;
-	if (row->has_base &&
-		raise_date(&row->has_until, &row->until, period_end(edge->link, row->base)))
+	if (row->has_base && raise_date(&row->has_until, &row->until,
+									period_end(edge->link, row->base)))
 		row->ground = edge->link->ground;
 }
 

@@ -33,17 +33,17 @@ static bool
 is_changed(const GdprPlanRow *row)
 {
 	return gdpr_plan_is_masked(row) ||
-		(row->action == GDPR_ACTION_UNLINK && !row->shared);
+		   (row->action == GDPR_ACTION_UNLINK && !row->shared);
 }
 
 static GdprPlanUpdate *
 update_of(GdprPlan *plan, GdprPlanRow *row)
 {
-	bool		masked = gdpr_plan_is_masked(row);
+	bool masked = gdpr_plan_is_masked(row);
 	GdprPlanUpdate *update;
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 	{
 		update = lfirst(lc);
 		if (update->leaf == row->leaf && update->masked == masked &&
@@ -65,9 +65,10 @@ add_to_update(GdprPlanUpdate *update, GdprPlanRow *row)
 	if (update->nrows == update->capacity)
 	{
 		update->capacity = Max(8, update->capacity * 2);
-		update->rows = update->rows == NULL ?
-			palloc(sizeof(GdprPlanRow *) * update->capacity)
-			: repalloc_huge(update->rows, sizeof(GdprPlanRow *) * update->capacity);
+		update->rows = update->rows == NULL
+						   ? palloc(sizeof(GdprPlanRow *) * update->capacity)
+						   : repalloc_huge(update->rows, sizeof(GdprPlanRow *) *
+															 update->capacity);
 	}
 	update->rows[update->nrows++] = row;
 }
@@ -75,9 +76,9 @@ add_to_update(GdprPlanUpdate *update, GdprPlanRow *row)
 static bool
 has_set(const GdprPlanUpdate *update, AttrNumber attnum)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		if (((GdprPlanSet *) lfirst(lc))->attnum == attnum)
 			return true;
@@ -97,26 +98,30 @@ add_set(GdprPlanUpdate *update, AttrNumber attnum, const GdprMask *mask)
 }
 
 static void
-block_column(GdprPlan *plan, GdprPlanUpdate *update, AttrNumber attnum, const char *why)
+block_column(GdprPlan *plan, GdprPlanUpdate *update, AttrNumber attnum,
+			 const char *why)
 {
-	gdpr_plan_block(plan, update->leaf->relid, update->masked ? "anonymise" : "unlink",
-					update->nrows, "rows stay without this value",
+	gdpr_plan_block(plan, update->leaf->relid,
+					update->masked ? "anonymise" : "unlink", update->nrows,
+					"rows stay without this value",
 					psprintf("column %s: %s",
-							 gdpr_ident_column(update->leaf->relid, attnum), why));
+							 gdpr_ident_column(update->leaf->relid, attnum),
+							 why));
 }
 
 /* Those of its columns that may be null. */
 static void
 add_unlink(GdprPlan *plan, GdprPlanUpdate *update, const GdprLink *link)
 {
-	Relation	rel = table_open(update->leaf->relid, AccessShareLock);
-	bool		any = false;
-	AttrNumber	attnum = InvalidAttrNumber;
+	Relation rel = table_open(update->leaf->relid, AccessShareLock);
+	bool any = false;
+	AttrNumber attnum = InvalidAttrNumber;
 
 	for (int i = 0; i < link->ncolumns; i++)
 	{
 		attnum = get_attnum(update->leaf->relid,
-							get_attname(link->child_relid, link->child_columns[i], false));
+							get_attname(link->child_relid,
+										link->child_columns[i], false));
 		if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attnotnull)
 			continue;
 		any = true;
@@ -125,7 +130,8 @@ add_unlink(GdprPlan *plan, GdprPlanUpdate *update, const GdprLink *link)
 	}
 	table_close(rel, NoLock);
 	if (!any)
-		block_column(plan, update, attnum, "the reference is NOT NULL and cannot be taken off");
+		block_column(plan, update, attnum,
+					 "the reference is NOT NULL and cannot be taken off");
 }
 
 static bool
@@ -137,9 +143,9 @@ is_generated(Oid relid, AttrNumber attnum)
 static void
 add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 {
-	Oid			relid = update->leaf->relid;
-	AttrNumber	attnum = get_attnum(relid, column->name);
-	GdprMask	mask;
+	Oid relid = update->leaf->relid;
+	AttrNumber attnum = get_attnum(relid, column->name);
+	GdprMask mask;
 	const char *conflict;
 
 	if (column->keep || has_set(update, attnum) || is_generated(relid, attnum))
@@ -157,15 +163,16 @@ add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 static void
 find_sets(GdprPlan *plan, GdprPlanUpdate *update)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, update->unlinks)
+	foreach (lc, update->unlinks)
 		add_unlink(plan, update, lfirst(lc));
-	foreach(lc, update->leaf->relation->columns)
+	foreach (lc, update->leaf->relation->columns)
 	{
 		GdprColumn *column = lfirst(lc);
 
-		if (update->masked && gdpr_plan_covers(column->relid, false, update->leaf))
+		if (update->masked &&
+			gdpr_plan_covers(column->relid, false, update->leaf))
 			add_mask(plan, update, column);
 	}
 }
@@ -178,11 +185,12 @@ identity_columns(const GdprPlanUpdate *update, StringInfo buf)
 
 	for (int i = 0; i < relation->nprimary; i++)
 	{
-		char	   *name = get_attname(relation->relid, relation->primary[i], false);
+		char *name = get_attname(relation->relid, relation->primary[i], false);
 
 		if (has_set(update, get_attnum(update->leaf->relid, name)))
 			return false;
-		appendStringInfo(buf, "%sc.%s", i == 0 ? "" : ", ", quote_identifier(name));
+		appendStringInfo(buf, "%sc.%s", i == 0 ? "" : ", ",
+						 quote_identifier(name));
 	}
 	return relation->nprimary > 0;
 }
@@ -190,23 +198,28 @@ identity_columns(const GdprPlanUpdate *update, StringInfo buf)
 static void
 find_identities(GdprPlan *plan, GdprPlanUpdate *update, const char *columns)
 {
-	GdprArgs   *args = gdpr_statement_args();
-	uint64		n;
+	GdprArgs *args = gdpr_statement_args();
+	uint64 n;
 
-	gdpr_statement_arg(args, TIDARRAYOID, gdpr_plan_tids(update->rows, update->nrows, NULL));
-	n = gdpr_statement_run(psprintf("SELECT c.ctid, pg_catalog.row_to_json(ROW(%s))::pg_catalog.text"
-									" FROM %s WHERE %s", columns,
-									gdpr_plan_from(update->leaf, "c"),
-									gdpr_plan_where(update->leaf, "c", 1)),
-						   args, false, update->leaf->relation->label);
+	gdpr_statement_arg(args, TIDARRAYOID,
+					   gdpr_plan_tids(update->rows, update->nrows, NULL));
+	n = gdpr_statement_run(
+		psprintf(
+			"SELECT c.ctid, pg_catalog.row_to_json(ROW(%s))::pg_catalog.text"
+			" FROM %s WHERE %s",
+			columns, gdpr_plan_from(update->leaf, "c"),
+			gdpr_plan_where(update->leaf, "c", 1)),
+		args, false, update->leaf->relation->label);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
-		ItemPointer tid = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 1, &isnull));
+		bool isnull;
+		ItemPointer tid = (ItemPointer) DatumGetPointer(
+			gdpr_statement_value(i, 1, &isnull));
 		GdprPlanRow *row = gdpr_plan_row(plan, update->leaf->relid, tid);
 
-		row->identity = MemoryContextStrdup(plan->context,
-											TextDatumGetCString(gdpr_statement_value(i, 2, &isnull)));
+		row->identity = MemoryContextStrdup(
+			plan->context,
+			TextDatumGetCString(gdpr_statement_value(i, 2, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -228,7 +241,8 @@ make_bytes(const GdprPlanUpdate *update, const GdprPlanSet *set,
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, update->leaf->relation->label);
 	appendStringInfoChar(&buf, '\0');
-	appendStringInfoString(&buf, get_attname(update->leaf->relid, set->attnum, false));
+	appendStringInfoString(&buf, get_attname(update->leaf->relid, set->attnum,
+											 false));
 	appendStringInfoChar(&buf, '\0');
 	appendStringInfoString(&buf, row->identity);
 	gdpr_keyring_pseudonym("mask", buf.data, buf.len, bytes);
@@ -239,33 +253,34 @@ static void
 find_pseudonyms(GdprPlan *plan, GdprPlanUpdate *update)
 {
 	StringInfoData columns;
-	bool		keyed = false;
-	ListCell   *lc;
+	bool keyed = false;
+	ListCell *lc;
 
 	initStringInfo(&columns);
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 		keyed |= gdpr_mask_is_per_row(&((GdprPlanSet *) lfirst(lc))->mask);
 	if (!keyed)
 		return;
 	keyed = identity_columns(update, &columns);
 	if (keyed)
 		find_identities(plan, update, columns.data);
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		GdprPlanSet *set = lfirst(lc);
-		uint8		bytes[GDPR_TAG_LEN];
+		uint8 bytes[GDPR_TAG_LEN];
 
 		if (!gdpr_mask_is_per_row(&set->mask))
 			continue;
 		set->random = !keyed;
-		set->pseudonyms = MemoryContextAlloc(plan->context, sizeof(Datum) * update->nrows);
+		set->pseudonyms = MemoryContextAlloc(plan->context,
+											 sizeof(Datum) * update->nrows);
 		for (int i = 0; i < update->nrows; i++)
 		{
 			MemoryContext old = MemoryContextSwitchTo(plan->context);
 
 			make_bytes(update, set, update->rows[i], bytes);
-			set->pseudonyms[i] = CStringGetTextDatum(gdpr_mask_pseudonym(update->leaf->relid,
-																		 set->attnum, bytes));
+			set->pseudonyms[i] = CStringGetTextDatum(
+				gdpr_mask_pseudonym(update->leaf->relid, set->attnum, bytes));
 			MemoryContextSwitchTo(old);
 		}
 	}
@@ -291,17 +306,19 @@ wanted(const GdprPlanRow *row, bool pending_only)
 }
 
 static Datum
-text_array(const GdprPlanUpdate *update, const GdprPlanSet *set, bool pending_only)
+text_array(const GdprPlanUpdate *update, const GdprPlanSet *set,
+		   bool pending_only)
 {
-	Datum	   *values = palloc(sizeof(Datum) * Max(update->nrows, 1));
-	int			n = 0;
+	Datum *values = palloc(sizeof(Datum) * Max(update->nrows, 1));
+	int n = 0;
 
 	for (int i = 0; i < update->nrows; i++)
 	{
 		if (wanted(update->rows[i], pending_only))
 			values[n++] = set->pseudonyms[i];
 	}
-	return PointerGetDatum(construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(
+		construct_array(values, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static bool
@@ -311,15 +328,16 @@ is_pending(const GdprPlanRow *row)
 }
 
 static char *
-values_text(const GdprPlanUpdate *update, bool pending_only, int tids, GdprArgs *args)
+values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
+			GdprArgs *args)
 {
 	StringInfoData from;
 	StringInfoData names;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&from);
 	initStringInfo(&names);
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		GdprPlanSet *set = lfirst(lc);
 
@@ -327,13 +345,14 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids, GdprArgs 
 			continue;
 		appendStringInfo(&from, ", pg_catalog.unnest($%d)",
 						 gdpr_statement_arg(args, TEXTARRAYOID,
-											text_array(update, set, pending_only)));
+											text_array(update, set,
+													   pending_only)));
 		appendStringInfo(&names, ", v%d", foreach_current_index(lc));
 	}
 	if (from.len == 0)
 		return NULL;
-	return psprintf("ROWS FROM (pg_catalog.unnest($%d)%s) AS m(tid%s)",
-					tids, from.data, names.data);
+	return psprintf("ROWS FROM (pg_catalog.unnest($%d)%s) AS m(tid%s)", tids,
+					from.data, names.data);
 }
 
 /* A value that is null already is nobody's and stays so. */
@@ -341,21 +360,23 @@ static char *
 sets_text(const GdprPlanUpdate *update)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		GdprPlanSet *set = lfirst(lc);
-		char	   *name = gdpr_ident_column(update->leaf->relid, set->attnum);
-		char	   *value = set_expression(update, set, foreach_current_index(lc));
+		char *name = gdpr_ident_column(update->leaf->relid, set->attnum);
+		char *value = set_expression(update, set, foreach_current_index(lc));
 
-		appendStringInfoString(&buf, foreach_current_index(lc) == 0 ? "" : ", ");
+		appendStringInfoString(&buf,
+							   foreach_current_index(lc) == 0 ? "" : ", ");
 		if (is_null_set(set))
 			appendStringInfo(&buf, "%s = %s", name, value);
 		else
-			appendStringInfo(&buf, "%s = CASE WHEN c.%s IS NULL THEN c.%s ELSE %s END",
-							 name, name, name, value);
+			appendStringInfo(
+				&buf, "%s = CASE WHEN c.%s IS NULL THEN c.%s ELSE %s END", name,
+				name, name, value);
 	}
 	return buf.data;
 }
@@ -364,28 +385,29 @@ void
 gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
 					  GdprArgs *args, GdprPlanText *text)
 {
-	Datum		tids = gdpr_plan_tids(update->rows, update->nrows,
-									  pending_only ? is_pending : NULL);
-	int			arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
+	Datum tids = gdpr_plan_tids(update->rows, update->nrows,
+								pending_only ? is_pending : NULL);
+	int arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
 
 	text->values = values_text(update, pending_only, arg, args);
 	text->sets = sets_text(update);
 	text->where = gdpr_plan_where(update->leaf, "c", arg);
 	if (text->values != NULL)
-		text->where = psprintf("c.ctid OPERATOR(pg_catalog.=) m.tid AND %s", text->where);
+		text->where = psprintf("c.ctid OPERATOR(pg_catalog.=) m.tid AND %s",
+							   text->where);
 }
 
 /* Is the stored value another than the mask's?  Types without equality by text. */
 static char *
 differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 {
-	Oid			relid = update->leaf->relid;
-	char	   *name = psprintf("c.%s", gdpr_ident_column(relid, set->attnum));
-	char	   *value = set_expression(update, set, number);
-	int32		typmod;
-	Oid			collation;
-	Oid			type;
-	Oid			equality;
+	Oid relid = update->leaf->relid;
+	char *name = psprintf("c.%s", gdpr_ident_column(relid, set->attnum));
+	char *value = set_expression(update, set, number);
+	int32 typmod;
+	Oid collation;
+	Oid type;
+	Oid equality;
 
 	if (is_null_set(set) || set->random)
 		return psprintf("%s IS NOT NULL", name);
@@ -400,21 +422,24 @@ differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 		const GdprContext *context = gdpr_keyring_context((uint32) typmod);
 
 		/* Who may not read cannot tell, and masks it again. */
-		if (context == NULL || !gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ))
+		if (context == NULL ||
+			!gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ))
 			return psprintf("%s IS NOT NULL", name);
 	}
-	return psprintf("(%s IS NOT NULL AND (%s)::pg_catalog.text OPERATOR(pg_catalog.<>)"
-					" (%s)::pg_catalog.text)", name, name, value);
+	return psprintf(
+		"(%s IS NOT NULL AND (%s)::pg_catalog.text OPERATOR(pg_catalog.<>)"
+		" (%s)::pg_catalog.text)",
+		name, name, value);
 }
 
 static char *
 pending_condition(const GdprPlanUpdate *update, bool mark)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, update->sets)
+	foreach (lc, update->sets)
 	{
 		GdprPlanSet *set = lfirst(lc);
 
@@ -429,24 +454,25 @@ pending_condition(const GdprPlanUpdate *update, bool mark)
 int64
 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark)
 {
-	char	   *condition = pending_condition(update, mark);
-	GdprArgs   *args = gdpr_statement_args();
+	char *condition = pending_condition(update, mark);
+	GdprArgs *args = gdpr_statement_args();
 	GdprPlanText text;
-	uint64		n;
+	uint64 n;
 
 	if (condition == NULL || update->nrows == 0)
 		return 0;
 	gdpr_plan_update_text(update, false, args, &text);
-	n = gdpr_statement_run(psprintf("SELECT c.ctid FROM %s%s%s WHERE %s AND (%s)",
-									gdpr_plan_from(update->leaf, "c"),
-									text.values == NULL ? "" : ", ",
-									text.values == NULL ? "" : text.values,
-									text.where, condition),
-						   args, false, update->leaf->relation->label);
+	n = gdpr_statement_run(
+		psprintf("SELECT c.ctid FROM %s%s%s WHERE %s AND (%s)",
+				 gdpr_plan_from(update->leaf, "c"),
+				 text.values == NULL ? "" : ", ",
+				 text.values == NULL ? "" : text.values, text.where, condition),
+		args, false, update->leaf->relation->label);
 	for (uint64 i = 0; mark && i < n; i++)
 	{
-		bool		isnull;
-		ItemPointer tid = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 1, &isnull));
+		bool isnull;
+		ItemPointer tid = (ItemPointer) DatumGetPointer(
+			gdpr_statement_value(i, 1, &isnull));
 
 		gdpr_plan_row(plan, update->leaf->relid, tid)->pending = true;
 	}
@@ -465,12 +491,12 @@ future_columns(const GdprPlanUpdate *update, Relation rel)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 		const char *name = quote_identifier(NameStr(att->attname));
-		char	   *value = psprintf("c.%s", name);
-		ListCell   *lc;
+		char *value = psprintf("c.%s", name);
+		ListCell *lc;
 
 		if (att->attisdropped)
 			continue;
-		foreach(lc, update->sets)
+		foreach (lc, update->sets)
 		{
 			GdprPlanSet *set = lfirst(lc);
 
@@ -481,7 +507,8 @@ future_columns(const GdprPlanUpdate *update, Relation rel)
 				value = psprintf("CASE WHEN c.%s IS NULL THEN c.%s ELSE %s END",
 								 name, name, value);
 		}
-		appendStringInfo(&buf, "%s%s AS %s", buf.len == 0 ? "" : ", ", value, name);
+		appendStringInfo(&buf, "%s%s AS %s", buf.len == 0 ? "" : ", ", value,
+						 name);
 	}
 	return buf.data;
 }
@@ -490,14 +517,14 @@ future_columns(const GdprPlanUpdate *update, Relation rel)
 static bool
 check_concerns(const GdprPlanUpdate *update, Node *check)
 {
-	Bitmapset  *columns = NULL;
-	int			i = -1;
-	bool		concerns = false;
+	Bitmapset *columns = NULL;
+	int i = -1;
+	bool concerns = false;
 
 	pull_varattnos(check, 1, &columns);
 	while ((i = bms_next_member(columns, i)) >= 0)
 	{
-		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+		AttrNumber attnum = i + FirstLowInvalidHeapAttributeNumber;
 
 		if (attnum == InvalidAttrNumber)
 			return false;
@@ -511,19 +538,20 @@ static List *
 check_texts(const GdprPlanUpdate *update, Relation rel, List **names)
 {
 	TupleConstr *constraints = RelationGetDescr(rel)->constr;
-	List	   *texts = NIL;
+	List *texts = NIL;
 
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
-		Node	   *check = stringToNode(constraints->check[i].ccbin);
+		Node *check = stringToNode(constraints->check[i].ccbin);
 
 		if (!check_concerns(update, check))
 			continue;
-		texts = lappend(texts,
-						psprintf("pg_catalog.bool_or((%s) IS FALSE)",
-								 deparse_expression(check,
-													deparse_context_for("c", RelationGetRelid(rel)),
-													true, false)));
+		texts = lappend(
+			texts,
+			psprintf("pg_catalog.bool_or((%s) IS FALSE)",
+					 deparse_expression(
+						 check, deparse_context_for("c", RelationGetRelid(rel)),
+						 true, false)));
 		*names = lappend(*names, pstrdup(constraints->check[i].ccname));
 	}
 	return texts;
@@ -533,38 +561,41 @@ static char *
 join_texts(List *texts)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, texts)
+	foreach (lc, texts)
 		appendStringInfo(&buf, "%s%s", lc == list_head(texts) ? "" : ", ",
 						 (char *) lfirst(lc));
 	return buf.data;
 }
 
 static void
-run_checks(GdprPlan *plan, GdprPlanUpdate *update, Relation rel, List *texts, List *names)
+run_checks(GdprPlan *plan, GdprPlanUpdate *update, Relation rel, List *texts,
+		   List *names)
 {
-	GdprArgs   *args = gdpr_statement_args();
+	GdprArgs *args = gdpr_statement_args();
 	GdprPlanText text;
-	ListCell   *lc;
+	ListCell *lc;
 
 	gdpr_plan_update_text(update, false, args, &text);
-	gdpr_statement_run(psprintf("SELECT %s FROM (SELECT %s FROM %s%s%s WHERE %s) AS c",
-								join_texts(texts), future_columns(update, rel),
-								gdpr_plan_from(update->leaf, "c"),
-								text.values == NULL ? "" : ", ",
-								text.values == NULL ? "" : text.values, text.where),
-					   args, false, update->leaf->relation->label);
-	foreach(lc, names)
+	gdpr_statement_run(
+		psprintf("SELECT %s FROM (SELECT %s FROM %s%s%s WHERE %s) AS c",
+				 join_texts(texts), future_columns(update, rel),
+				 gdpr_plan_from(update->leaf, "c"),
+				 text.values == NULL ? "" : ", ",
+				 text.values == NULL ? "" : text.values, text.where),
+		args, false, update->leaf->relation->label);
+	foreach (lc, names)
 	{
-		bool		isnull;
-		Datum		broken = gdpr_statement_value(0, foreach_current_index(lc) + 1, &isnull);
+		bool isnull;
+		Datum broken = gdpr_statement_value(0, foreach_current_index(lc) + 1,
+											&isnull);
 
 		if (!isnull && DatumGetBool(broken))
 			gdpr_plan_block(plan, update->leaf->relid,
-							update->masked ? "anonymise" : "unlink", update->nrows,
-							"rows stay without some values",
+							update->masked ? "anonymise" : "unlink",
+							update->nrows, "rows stay without some values",
 							psprintf("they would break check constraint %s",
 									 quote_identifier(lfirst(lc))));
 	}
@@ -574,9 +605,9 @@ run_checks(GdprPlan *plan, GdprPlanUpdate *update, Relation rel, List *texts, Li
 static void
 find_broken_checks(GdprPlan *plan, GdprPlanUpdate *update)
 {
-	Relation	rel = table_open(update->leaf->relid, AccessShareLock);
-	List	   *names = NIL;
-	List	   *texts = check_texts(update, rel, &names);
+	Relation rel = table_open(update->leaf->relid, AccessShareLock);
+	List *names = NIL;
+	List *texts = check_texts(update, rel, &names);
 
 	if (texts != NIL)
 		run_checks(plan, update, rel, texts, names);
@@ -587,9 +618,9 @@ void
 gdpr_plan_find_updates(GdprPlan *plan)
 {
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -599,10 +630,10 @@ gdpr_plan_find_updates(GdprPlan *plan)
 				add_to_update(update_of(plan, leaf->rows[i]), leaf->rows[i]);
 		}
 	}
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 		find_sets(plan, lfirst(lc));
 	MemoryContextSwitchTo(old);
-	foreach(lc, plan->updates)
+	foreach (lc, plan->updates)
 	{
 		find_pseudonyms(plan, lfirst(lc));
 		gdpr_plan_find_pending(plan, lfirst(lc), true);

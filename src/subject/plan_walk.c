@@ -25,10 +25,10 @@
 typedef enum Rank
 {
 	RANK_NONE,
-	RANK_MENTION,				/* "unlink" of a row that only refers */
+	RANK_MENTION, /* "unlink" of a row that only refers */
 	RANK_DELETE,
 	RANK_UNLINK,
-	RANK_ROOT,					/* no unlinking saves the subject's own row */
+	RANK_ROOT, /* no unlinking saves the subject's own row */
 	RANK_ANONYMISE,
 	RANK_KEEP,
 	RANK_REVIEW,
@@ -44,7 +44,8 @@ rank_of(const GdprLink *link)
 		case GDPR_ACTION_UNLINK:
 			if (link->belongs == GDPR_BELONGS_OWNED)
 				return RANK_UNLINK;
-			return link->belongs == GDPR_BELONGS_REFERS ? RANK_MENTION : RANK_NONE;
+			return link->belongs == GDPR_BELONGS_REFERS ? RANK_MENTION
+														: RANK_NONE;
 		case GDPR_ACTION_ANONYMISE:
 			return RANK_ANONYMISE;
 		case GDPR_ACTION_KEEP:
@@ -63,8 +64,9 @@ append_row(GdprPlanRow ***rows, int *n, int *capacity, GdprPlanRow *row)
 	if (*n == *capacity)
 	{
 		*capacity = Max(8, *capacity * 2);
-		*rows = *rows == NULL ? palloc(sizeof(GdprPlanRow *) * *capacity)
-			: repalloc_huge(*rows, sizeof(GdprPlanRow *) * *capacity);
+		*rows = *rows == NULL
+					? palloc(sizeof(GdprPlanRow *) * *capacity)
+					: repalloc_huge(*rows, sizeof(GdprPlanRow *) * *capacity);
 	}
 	(*rows)[(*n)++] = row;
 }
@@ -73,9 +75,9 @@ static GdprPlanLeaf *
 plan_leaf(GdprPlan *plan, GdprRelation *relation, Oid relid)
 {
 	GdprPlanLeaf *leaf;
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		leaf = lfirst(lc);
 		if (leaf->relid == relid)
@@ -85,8 +87,10 @@ plan_leaf(GdprPlan *plan, GdprRelation *relation, Oid relid)
 	leaf->relid = relid;
 	leaf->relation = relation;
 	leaf->direct = relid == relation->relid ||
-		pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		pg_class_aclcheck(relation->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK;
+				   pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) ==
+					   ACLCHECK_OK ||
+				   pg_class_aclcheck(relation->relid, GetUserId(),
+									 ACL_SELECT) != ACLCHECK_OK;
 	plan->leaf_list = lappend(plan->leaf_list, leaf);
 	return leaf;
 }
@@ -102,7 +106,7 @@ row_id(GdprRowId *id, Oid leaf, ItemPointer tid)
 GdprPlanRow *
 gdpr_plan_row(GdprPlan *plan, Oid leaf, ItemPointer tid)
 {
-	GdprRowId	id;
+	GdprRowId id;
 
 	row_id(&id, leaf, tid);
 	return hash_search(plan->rows, &id, HASH_FIND, NULL);
@@ -111,16 +115,17 @@ gdpr_plan_row(GdprPlan *plan, Oid leaf, ItemPointer tid)
 static GdprPlanRow *
 add_row(GdprPlan *plan, GdprRelation *relation, Oid relid, ItemPointer tid)
 {
-	GdprRowId	id;
+	GdprRowId id;
 	GdprPlanRow *row;
 	GdprPlanLeaf *leaf;
-	bool		found;
+	bool found;
 
 	row_id(&id, relid, tid);
 	row = hash_search(plan->rows, &id, HASH_ENTER, &found);
 	if (found)
 		return row;
-	memset((char *) row + sizeof(GdprRowId), 0, sizeof(GdprPlanRow) - sizeof(GdprRowId));
+	memset((char *) row + sizeof(GdprRowId), 0,
+		   sizeof(GdprPlanRow) - sizeof(GdprRowId));
 	leaf = plan_leaf(plan, relation, relid);
 	row->leaf = leaf;
 	row->now = *tid;
@@ -146,9 +151,12 @@ gdpr_plan_edge(GdprPlan *plan, GdprPlanRow *child, GdprPlanRow *parent)
 	if (plan->nedges == plan->edge_capacity)
 	{
 		plan->edge_capacity = Max(64, plan->edge_capacity * 2);
-		plan->edges = plan->edges == NULL ?
-			MemoryContextAlloc(plan->context, sizeof(GdprPlanEdge) * plan->edge_capacity)
-			: repalloc_huge(plan->edges, sizeof(GdprPlanEdge) * plan->edge_capacity);
+		plan->edges = plan->edges == NULL
+						  ? MemoryContextAlloc(plan->context,
+											   sizeof(GdprPlanEdge) *
+												   plan->edge_capacity)
+						  : repalloc_huge(plan->edges, sizeof(GdprPlanEdge) *
+														   plan->edge_capacity);
 	}
 	edge = &plan->edges[plan->nedges++];
 	memset(edge, 0, sizeof(*edge));
@@ -164,14 +172,15 @@ gdpr_plan_covers(Oid relid, bool only, const GdprPlanLeaf *leaf)
 		return relid == leaf->relid;
 	if (relid == leaf->relation->relid)
 		return true;
-	return list_member_oid(find_all_inheritors(relid, AccessShareLock, NULL), leaf->relid);
+	return list_member_oid(find_all_inheritors(relid, AccessShareLock, NULL),
+						   leaf->relid);
 }
 
 /* The row takes the strongest action that a link asks for. */
 static void
 reach(GdprPlanRow *row, GdprLink *link)
 {
-	Rank		rank = rank_of(link);
+	Rank rank = rank_of(link);
 
 	if (link->export_rows)
 		row->exported = true;
@@ -198,7 +207,8 @@ reach_child(GdprPlan *plan, GdprPlanRow *child, GdprLink *link)
 }
 
 static void
-reach_parent(GdprPlan *plan, GdprPlanRow *child, GdprPlanRow *parent, GdprLink *link)
+reach_parent(GdprPlan *plan, GdprPlanRow *child, GdprPlanRow *parent,
+			 GdprLink *link)
 {
 	if (!parent->owned)
 		parent->owns = true;
@@ -214,7 +224,8 @@ lock_clause(GdprPlan *plan, Oid relid, const char *alias)
 	if (plan->mode != GDPR_PLAN_FORGET)
 		return "";
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_UPDATE) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE, ACLMASK_ANY) != ACLCHECK_OK)
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_UPDATE,
+								  ACLMASK_ANY) != ACLCHECK_OK)
 		return "";
 	return psprintf(" FOR UPDATE OF %s", alias);
 }
@@ -223,7 +234,8 @@ lock_clause(GdprPlan *plan, Oid relid, const char *alias)
 static char *
 since_column(const GdprLink *link)
 {
-	if (link->on_forget != GDPR_ACTION_KEEP || link->keep_since == InvalidAttrNumber)
+	if (link->on_forget != GDPR_ACTION_KEEP ||
+		link->keep_since == InvalidAttrNumber)
 		return "";
 	return psprintf(", (c.%s)::pg_catalog.date",
 					gdpr_ident_column(link->child_relid, link->keep_since));
@@ -238,27 +250,27 @@ link_query(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, bool down)
 {
 	const char *here = down ? "p" : "c";
 	const char *there = down ? "c" : "p";
-	Oid			relid = down ? link->child_relid : link->parent_relid;
-	Oid			top = down ? link->child->relid : link->parent->relid;
-	char	   *condition;
-	char	   *source = gdpr_plan_source(relid, top, there, &condition);
+	Oid relid = down ? link->child_relid : link->parent_relid;
+	Oid top = down ? link->child->relid : link->parent->relid;
+	char *condition;
+	char *source = gdpr_plan_source(relid, top, there, &condition);
 
-	return psprintf("SELECT %s.tableoid, %s.ctid, %s.ctid%s FROM %s JOIN %s%s ON %s"
-					" WHERE %s%s%s%s",
-					there, there, here, down ? since_column(link) : "",
-					gdpr_plan_from(leaf, here),
-					!down && link->parent_only ? "ONLY " : "", source,
-					gdpr_plan_join(link, "p", "c"),
-					gdpr_plan_where(leaf, here, 1), condition,
-					link->predicate == NULL ? "" : psprintf(" AND (%s)", link->predicate),
-					lock_clause(plan, relid, there));
+	return psprintf(
+		"SELECT %s.tableoid, %s.ctid, %s.ctid%s FROM %s JOIN %s%s ON %s"
+		" WHERE %s%s%s%s",
+		there, there, here, down ? since_column(link) : "",
+		gdpr_plan_from(leaf, here), !down && link->parent_only ? "ONLY " : "",
+		source, gdpr_plan_join(link, "p", "c"), gdpr_plan_where(leaf, here, 1),
+		condition,
+		link->predicate == NULL ? "" : psprintf(" AND (%s)", link->predicate),
+		lock_clause(plan, relid, there));
 }
 
 static void
 take_since(GdprPlanEdge *edge, uint64 i)
 {
-	Datum		value;
-	bool		isnull;
+	Datum value;
+	bool isnull;
 
 	if (SPI_tuptable->tupdesc->natts < 4)
 		return;
@@ -269,15 +281,20 @@ take_since(GdprPlanEdge *edge, uint64 i)
 }
 
 static void
-take_result(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, bool down, uint64 i)
+take_result(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, bool down,
+			uint64 i)
 {
-	bool		isnull;
-	Oid			relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
-	ItemPointer tid = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 2, &isnull));
-	ItemPointer from = (ItemPointer) DatumGetPointer(gdpr_statement_value(i, 3, &isnull));
+	bool isnull;
+	Oid relid = DatumGetObjectId(gdpr_statement_value(i, 1, &isnull));
+	ItemPointer tid = (ItemPointer) DatumGetPointer(
+		gdpr_statement_value(i, 2, &isnull));
+	ItemPointer from = (ItemPointer) DatumGetPointer(
+		gdpr_statement_value(i, 3, &isnull));
 	GdprPlanRow *here = gdpr_plan_row(plan, leaf->relid, from);
-	GdprPlanRow *there = add_row(plan, down ? link->child : link->parent, relid, tid);
-	GdprPlanEdge *edge = gdpr_plan_edge(plan, down ? there : here, down ? here : there);
+	GdprPlanRow *there = add_row(plan, down ? link->child : link->parent, relid,
+								 tid);
+	GdprPlanEdge *edge = gdpr_plan_edge(plan, down ? there : here,
+										down ? here : there);
 
 	edge->link = link;
 	if (down)
@@ -288,20 +305,23 @@ take_result(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, bool down, uint6
 }
 
 static void
-follow(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, Datum tids, bool down)
+follow(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, Datum tids,
+	   bool down)
 {
-	Oid			relid = down ? link->child_relid : link->parent_relid;
+	Oid relid = down ? link->child_relid : link->parent_relid;
 	GdprRelation *relation = down ? link->child : link->parent;
-	GdprArgs   *args;
-	uint64		n;
+	GdprArgs *args;
+	uint64 n;
 
 	if (!(down ? gdpr_plan_covers(link->parent_relid, link->parent_only, leaf)
-		  : gdpr_plan_covers(link->child_relid, false, leaf)))
+			   : gdpr_plan_covers(link->child_relid, false, leaf)))
 		return;
 	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_class_aclcheck(relation->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		pg_class_aclcheck(relation->relid, GetUserId(), ACL_SELECT) ==
+			ACLCHECK_OK)
 		relid = relation->relid;
-	if (!gdpr_plan_readable(plan, relid, gdpr_graph_action_name(link->on_forget)))
+	if (!gdpr_plan_readable(plan, relid,
+							gdpr_graph_action_name(link->on_forget)))
 		return;
 	args = gdpr_statement_args();
 	gdpr_statement_arg(args, TIDARRAYOID, tids);
@@ -327,21 +347,21 @@ is_owned(const GdprPlanRow *row)
 static void
 expand(GdprPlan *plan, GdprPlanLeaf *leaf)
 {
-	Datum		all = gdpr_plan_tids(leaf->queue, leaf->nqueue, NULL);
-	Datum		owned = gdpr_plan_tids(leaf->queue, leaf->nqueue, is_owned);
-	ListCell   *lc;
+	Datum all = gdpr_plan_tids(leaf->queue, leaf->nqueue, NULL);
+	Datum owned = gdpr_plan_tids(leaf->queue, leaf->nqueue, is_owned);
+	ListCell *lc;
 
 	leaf->nqueue = 0;
-	foreach(lc, leaf->relation->down)
+	foreach (lc, leaf->relation->down)
 		follow(plan, lfirst(lc), leaf, all, true);
-	foreach(lc, leaf->relation->up)
+	foreach (lc, leaf->relation->up)
 		follow(plan, lfirst(lc), leaf, owned, false);
 }
 
 static bool
 expand_all(GdprPlan *plan)
 {
-	bool		any = false;
+	bool any = false;
 
 	/* The list grows while we go along it. */
 	for (int i = 0; i < list_length(plan->leaf_list); i++)
@@ -364,10 +384,10 @@ expand_all(GdprPlan *plan)
 static bool
 queue_parents(GdprPlan *plan)
 {
-	bool		any = false;
-	ListCell   *lc;
+	bool any = false;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -388,9 +408,9 @@ queue_parents(GdprPlan *plan)
 static bool
 has_parents_to_queue(GdprPlan *plan)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, plan->leaf_list)
+	foreach (lc, plan->leaf_list)
 	{
 		GdprPlanLeaf *leaf = lfirst(lc);
 
@@ -406,8 +426,8 @@ has_parents_to_queue(GdprPlan *plan)
 static GdprPlan *
 new_plan(GdprSubject *subject, GdprPlanMode mode)
 {
-	GdprPlan   *plan = palloc0(sizeof(GdprPlan));
-	HASHCTL		ctl = {0};
+	GdprPlan *plan = palloc0(sizeof(GdprPlan));
+	HASHCTL ctl = {0};
 
 	plan->context = CurrentMemoryContext;
 	plan->map = subject->map;
@@ -416,14 +436,15 @@ new_plan(GdprSubject *subject, GdprPlanMode mode)
 	ctl.keysize = sizeof(GdprRowId);
 	ctl.entrysize = sizeof(GdprPlanRow);
 	ctl.hcxt = CurrentMemoryContext;
-	plan->rows = hash_create("gdpr plan", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	plan->rows = hash_create("gdpr plan", 128, &ctl,
+							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return plan;
 }
 
 GdprPlan *
 gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode)
 {
-	GdprPlan   *plan = new_plan(subject, mode);
+	GdprPlan *plan = new_plan(subject, mode);
 	GdprPlanRow *root;
 	GdprSqlScope scope;
 

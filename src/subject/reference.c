@@ -20,7 +20,8 @@
 #include "utils/syscache.h"
 
 static GdprReference *
-make_reference(GdprInheritance *inheritance, Oid child, Oid parent, int ncolumns)
+make_reference(GdprInheritance *inheritance, Oid child, Oid parent,
+			   int ncolumns)
 {
 	GdprReference *reference = palloc0(sizeof(*reference));
 
@@ -41,7 +42,8 @@ note_nulls(GdprReference *reference)
 	reference->not_null = true;
 	for (int i = 0; i < reference->ncolumns; i++)
 	{
-		if (!gdpr_registry_not_null(reference->child, reference->child_columns[i]))
+		if (!gdpr_registry_not_null(reference->child,
+									reference->child_columns[i]))
 			reference->not_null = false;
 	}
 }
@@ -50,16 +52,16 @@ static GdprReference *
 from_constraint(GdprInheritance *inheritance, HeapTuple tuple)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-	AttrNumber	conkey[INDEX_MAX_KEYS];
-	AttrNumber	confkey[INDEX_MAX_KEYS];
-	AttrNumber	set_null[INDEX_MAX_KEYS];
-	Oid			operators[INDEX_MAX_KEYS];
-	int			n;
-	int			nset_null;
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	AttrNumber set_null[INDEX_MAX_KEYS];
+	Oid operators[INDEX_MAX_KEYS];
+	int n;
+	int nset_null;
 	GdprReference *reference;
 
-	DeconstructFkConstraintRow(tuple, &n, conkey, confkey, operators,
-							   NULL, NULL, &nset_null, set_null);
+	DeconstructFkConstraintRow(tuple, &n, conkey, confkey, operators, NULL,
+							   NULL, &nset_null, set_null);
 	if (gdpr_compat_fk_has_period(form) && n > 1)
 		n--;
 	reference = make_reference(inheritance, form->conrelid, form->confrelid, n);
@@ -71,9 +73,10 @@ from_constraint(GdprInheritance *inheritance, HeapTuple tuple)
 	reference->nset_null = nset_null;
 	reference->set_null = palloc(sizeof(AttrNumber) * Max(nset_null, 1));
 	memcpy(reference->set_null, set_null, sizeof(AttrNumber) * nset_null);
-	reference->parent_only =
-		get_rel_relkind(form->confrelid) == RELKIND_RELATION &&
-		gdpr_reference_has_children(inheritance, form->confrelid);
+	reference->parent_only = get_rel_relkind(form->confrelid) ==
+								 RELKIND_RELATION &&
+							 gdpr_reference_has_children(inheritance,
+														 form->confrelid);
 	note_nulls(reference);
 	return reference;
 }
@@ -81,16 +84,18 @@ from_constraint(GdprInheritance *inheritance, HeapTuple tuple)
 static List *
 load_foreign_keys(GdprInheritance *inheritance)
 {
-	Relation	relation = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
-	List	   *result = NIL;
-	HeapTuple	tuple;
+	Relation relation = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0,
+										  NULL);
+	List *result = NIL;
+	HeapTuple tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (form->contype == CONSTRAINT_FOREIGN && !OidIsValid(form->conparentid))
+		if (form->contype == CONSTRAINT_FOREIGN &&
+			!OidIsValid(form->conparentid))
 			result = lappend(result, from_constraint(inheritance, tuple));
 	}
 	systable_endscan(scan);
@@ -112,22 +117,25 @@ refuse_link(const GdprDeclaredLink *link)
 static GdprReference *
 from_declared(GdprInheritance *inheritance, GdprDeclaredLink *link)
 {
-	int			n = list_length(link->child_columns);
-	GdprReference *reference = make_reference(inheritance, link->child, link->parent, n);
+	int n = list_length(link->child_columns);
+	GdprReference *reference = make_reference(inheritance, link->child,
+											  link->parent, n);
 
 	if (list_length(link->parent_columns) != n)
 		refuse_link(link);
 	for (int i = 0; i < n; i++)
 	{
-		AttrNumber	child = get_attnum(link->child, list_nth(link->child_columns, i));
-		AttrNumber	parent = get_attnum(link->parent, list_nth(link->parent_columns, i));
+		AttrNumber child = get_attnum(link->child,
+									  list_nth(link->child_columns, i));
+		AttrNumber parent = get_attnum(link->parent,
+									   list_nth(link->parent_columns, i));
 
 		if (child <= 0 || parent <= 0)
 			refuse_link(link);
 		reference->child_columns[i] = child;
 		reference->parent_columns[i] = parent;
-		reference->operators[i] = gdpr_registry_equality(get_atttype(link->parent, parent),
-														  get_atttype(link->child, child));
+		reference->operators[i] = gdpr_registry_equality(
+			get_atttype(link->parent, parent), get_atttype(link->child, child));
 		if (!OidIsValid(reference->operators[i]))
 			refuse_link(link);
 	}
@@ -168,15 +176,17 @@ static bool
 subsumes(GdprInheritance *inheritance, const GdprReference *above,
 		 const GdprReference *below)
 {
-	if (above->child_top != below->child_top || above->parent != below->parent ||
-		above->ncolumns != below->ncolumns || above->child == below->child ||
+	if (above->child_top != below->child_top ||
+		above->parent != below->parent || above->ncolumns != below->ncolumns ||
+		above->child == below->child ||
 		!gdpr_reference_is_below(inheritance, below->child, above->child))
 		return false;
 	for (int i = 0; i < below->ncolumns; i++)
 	{
-		char	   *name = get_attname(below->child, below->child_columns[i], false);
+		char *name = get_attname(below->child, below->child_columns[i], false);
 
-		if (!has_pair(above, get_attnum(above->child, name), below->parent_columns[i]))
+		if (!has_pair(above, get_attnum(above->child, name),
+					  below->parent_columns[i]))
 			return false;
 	}
 	return true;
@@ -185,14 +195,14 @@ subsumes(GdprInheritance *inheritance, const GdprReference *above,
 static List *
 merge_declared(GdprInheritance *inheritance, List *references)
 {
-	List	   *declared = gdpr_registry_links();
-	int			nforeign = list_length(references);
-	ListCell   *lc;
+	List *declared = gdpr_registry_links();
+	int nforeign = list_length(references);
+	ListCell *lc;
 
-	foreach(lc, declared)
+	foreach (lc, declared)
 	{
 		GdprReference *link = from_declared(inheritance, lfirst(lc));
-		bool		decides = false;
+		bool decides = false;
 
 		for (int i = 0; i < nforeign; i++)
 		{
@@ -215,13 +225,14 @@ merge_declared(GdprInheritance *inheritance, List *references)
  * map warns of it.
  */
 static bool
-is_subsumed(GdprInheritance *inheritance, List *references, GdprReference *reference)
+is_subsumed(GdprInheritance *inheritance, List *references,
+			GdprReference *reference)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	if (reference->child == reference->child_top)
 		return false;
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		GdprReference *above = lfirst(lc);
 
@@ -238,9 +249,9 @@ is_subsumed(GdprInheritance *inheritance, List *references, GdprReference *refer
 static bool
 is_repeated(List *references, GdprReference *reference)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		GdprReference *before = lfirst(lc);
 
@@ -256,8 +267,8 @@ is_repeated(List *references, GdprReference *reference)
 static int
 position_in_top(const GdprReference *reference, int i)
 {
-	AttrNumber	own = reference->child_columns[i];
-	AttrNumber	top;
+	AttrNumber own = reference->child_columns[i];
+	AttrNumber top;
 
 	if (reference->child == reference->child_top)
 		return own;
@@ -278,8 +289,8 @@ compare_references(const ListCell *a, const ListCell *b)
 		return x->parent_top < y->parent_top ? -1 : 1;
 	for (int i = 0; i < x->ncolumns && i < y->ncolumns; i++)
 	{
-		int			left = position_in_top(x, i);
-		int			right = position_in_top(y, i);
+		int left = position_in_top(x, i);
+		int right = position_in_top(y, i);
 
 		if (left != right)
 			return left - right;
@@ -291,11 +302,11 @@ compare_references(const ListCell *a, const ListCell *b)
 static void
 rank_references(List *references)
 {
-	ListCell   *previous = NULL;
-	ListCell   *lc;
-	int			rank = 0;
+	ListCell *previous = NULL;
+	ListCell *lc;
+	int rank = 0;
 
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		if (previous != NULL && compare_references(previous, lc) != 0)
 			rank++;
@@ -307,11 +318,11 @@ rank_references(List *references)
 List *
 gdpr_reference_load(GdprInheritance *inheritance)
 {
-	List	   *all = merge_declared(inheritance, load_foreign_keys(inheritance));
-	List	   *result = NIL;
-	ListCell   *lc;
+	List *all = merge_declared(inheritance, load_foreign_keys(inheritance));
+	List *result = NIL;
+	ListCell *lc;
 
-	foreach(lc, all)
+	foreach (lc, all)
 	{
 		if (!is_subsumed(inheritance, all, lfirst(lc)) &&
 			!is_repeated(result, lfirst(lc)))

@@ -25,14 +25,14 @@ static bool
 may_read(Oid relid)
 {
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
+		   check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 static bool
 any_row(const char *sql)
 {
 	GdprSqlScope scope;
-	bool		result;
+	bool result;
 
 	gdpr_sql_begin_caller(&scope);
 	if (SPI_execute(sql, true, 1) != SPI_OK_SELECT)
@@ -49,14 +49,17 @@ shared_in_child(const GdprReference *reference)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT 1 FROM %s WHERE ", gdpr_ident_relation(reference->child));
+	appendStringInfo(&sql, "SELECT 1 FROM %s WHERE ",
+					 gdpr_ident_relation(reference->child));
 	for (int i = 0; i < reference->ncolumns; i++)
 		appendStringInfo(&sql, "%s%s IS NOT NULL", i ? " AND " : "",
-						 gdpr_ident_column(reference->child, reference->child_columns[i]));
+						 gdpr_ident_column(reference->child,
+										   reference->child_columns[i]));
 	appendStringInfoString(&sql, " GROUP BY ");
 	for (int i = 0; i < reference->ncolumns; i++)
 		appendStringInfo(&sql, "%s%s", i ? ", " : "",
-						 gdpr_ident_column(reference->child, reference->child_columns[i]));
+						 gdpr_ident_column(reference->child,
+										   reference->child_columns[i]));
 	appendStringInfoString(&sql, " HAVING pg_catalog.count(*) > 1 LIMIT 1");
 	return any_row(sql.data);
 }
@@ -66,12 +69,12 @@ append_match(StringInfo sql, const char *parent, const char *child,
 			 const GdprReference *reference)
 {
 	for (int i = 0; i < reference->ncolumns; i++)
-		appendStringInfo(sql, " AND %s.%s %s %s.%s",
-						 parent,
-						 gdpr_ident_column(reference->parent, reference->parent_columns[i]),
-						 gdpr_ident_operator(reference->operators[i]),
-						 child,
-						 gdpr_ident_column(reference->child, reference->child_columns[i]));
+		appendStringInfo(sql, " AND %s.%s %s %s.%s", parent,
+						 gdpr_ident_column(reference->parent,
+										   reference->parent_columns[i]),
+						 gdpr_ident_operator(reference->operators[i]), child,
+						 gdpr_ident_column(reference->child,
+										   reference->child_columns[i]));
 }
 
 /* A row of the parent that both references reach? */
@@ -81,8 +84,9 @@ shared_between(const GdprReference *one, const GdprReference *other)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT 1 FROM %s p WHERE EXISTS (SELECT 1 FROM %s a WHERE true",
-					 gdpr_ident_relation(one->parent), gdpr_ident_relation(one->child));
+	appendStringInfo(
+		&sql, "SELECT 1 FROM %s p WHERE EXISTS (SELECT 1 FROM %s a WHERE true",
+		gdpr_ident_relation(one->parent), gdpr_ident_relation(one->child));
 	append_match(&sql, "p", "a", one);
 	appendStringInfo(&sql, ") AND EXISTS (SELECT 1 FROM %s b WHERE true",
 					 gdpr_ident_relation(other->child));
@@ -94,13 +98,13 @@ shared_between(const GdprReference *one, const GdprReference *other)
 static void
 look(const GdprReference *reference, List *references, GdprSharing *sharing)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	sharing->known = may_read(reference->child) && may_read(reference->parent);
 	if (!sharing->known)
 		return;
 	sharing->shared = shared_in_child(reference);
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		GdprReference *other = lfirst(lc);
 
@@ -121,7 +125,7 @@ look(const GdprReference *reference, List *references, GdprSharing *sharing)
 static List *
 column_names(Oid relid, int ncolumns, const AttrNumber *columns)
 {
-	List	   *result = NIL;
+	List *result = NIL;
 
 	for (int i = 0; i < ncolumns; i++)
 		result = lappend(result, get_attname(relid, columns[i], false));
@@ -132,7 +136,7 @@ static void
 look_at_link(const GdprLink *link, List *references)
 {
 	GdprSharing sharing = {0};
-	ListCell   *lc;
+	ListCell *lc;
 
 	sharing.child = link->child_relid;
 	sharing.child_columns = column_names(link->child_relid, link->ncolumns,
@@ -140,7 +144,7 @@ look_at_link(const GdprLink *link, List *references)
 	sharing.parent = link->parent_relid;
 	sharing.parent_columns = column_names(link->parent_relid, link->ncolumns,
 										  link->parent_columns);
-	foreach(lc, references)
+	foreach (lc, references)
 	{
 		GdprReference *reference = lfirst(lc);
 
@@ -153,13 +157,13 @@ look_at_link(const GdprLink *link, List *references)
 void
 gdpr_sharing_look(const char *kind)
 {
-	GdprMap    *map = gdpr_graph_load(kind);
-	List	   *references = NIL;
-	ListCell   *lc;
+	GdprMap *map = gdpr_graph_load(kind);
+	List *references = NIL;
+	ListCell *lc;
 
-	foreach(lc, map->links)
+	foreach (lc, map->links)
 	{
-		GdprLink   *link = lfirst(lc);
+		GdprLink *link = lfirst(lc);
 
 		if (link->belongs != GDPR_BELONGS_OWNS || link->declared)
 			continue;

@@ -14,4 +14,4 @@
  */
 extern void gdpr_sharing_look(const char *kind);
 
-#endif							/* GDPR_SHARING_H */
+#endif /* GDPR_SHARING_H */

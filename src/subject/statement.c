@@ -20,21 +20,21 @@
 
 typedef struct CachedStatement
 {
-	uint64		key;			/* hash of text and argument types */
-	char	   *sql;
-	SPIPlanPtr	plan;
+	uint64 key; /* hash of text and argument types */
+	char *sql;
+	SPIPlanPtr plan;
 } CachedStatement;
 
 /* What the protocol, and so the server, can count. */
 #define MOST_ARGS 65535
 
 static HTAB *cache = NULL;
-static int	running = 0;		/* triggers may call us while we run */
+static int running = 0; /* triggers may call us while we run */
 
 GdprArgs *
 gdpr_statement_args(void)
 {
-	GdprArgs   *args = palloc(sizeof(GdprArgs));
+	GdprArgs *args = palloc(sizeof(GdprArgs));
 
 	args->n = 0;
 	args->capacity = 8;
@@ -64,7 +64,7 @@ gdpr_statement_arg(GdprArgs *args, Oid type, Datum value)
 static SPIPlanPtr
 prepare(const char *sql, const GdprArgs *args)
 {
-	SPIPlanPtr	plan = SPI_prepare(sql, args->n, args->types);
+	SPIPlanPtr plan = SPI_prepare(sql, args->n, args->types);
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -89,7 +89,7 @@ empty_cache(void)
 static void
 ensure_cache(void)
 {
-	HASHCTL		ctl = {0};
+	HASHCTL ctl = {0};
 
 	if (cache == NULL)
 	{
@@ -107,12 +107,13 @@ ensure_cache(void)
 static SPIPlanPtr
 cached_plan(const char *sql, const GdprArgs *args)
 {
-	uint64		key = hash_bytes_extended((const unsigned char *) sql, strlen(sql),
-										  hash_bytes_extended((const unsigned char *) args->types,
-															  args->n * sizeof(Oid), 0));
+	uint64 key = hash_bytes_extended(
+		(const unsigned char *) sql, strlen(sql),
+		hash_bytes_extended((const unsigned char *) args->types,
+							args->n * sizeof(Oid), 0));
 	CachedStatement *entry;
-	SPIPlanPtr	plan;
-	char	   *copy;
+	SPIPlanPtr plan;
+	char *copy;
 
 	ensure_cache();
 	entry = hash_search(cache, &key, HASH_FIND, NULL);
@@ -133,8 +134,8 @@ cached_plan(const char *sql, const GdprArgs *args)
 static void
 execute(const char *sql, const GdprArgs *args, bool read_only)
 {
-	int			rc = SPI_execute_plan(cached_plan(sql, args),
-									  args->values, NULL, read_only, 0);
+	int rc = SPI_execute_plan(cached_plan(sql, args), args->values, NULL,
+							  read_only, 0);
 
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan returned %d", rc);
@@ -145,7 +146,7 @@ gdpr_statement_run(const char *sql, const GdprArgs *args, bool read_only,
 				   const char *relation)
 {
 	MemoryContext context = CurrentMemoryContext;
-	int			depth = running;
+	int depth = running;
 
 	running++;
 	PG_TRY();
@@ -155,7 +156,7 @@ gdpr_statement_run(const char *sql, const GdprArgs *args, bool read_only,
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData *error;
 
 		running = depth;
 		MemoryContextSwitchTo(context);
@@ -170,15 +171,15 @@ gdpr_statement_run(const char *sql, const GdprArgs *args, bool read_only,
 Datum
 gdpr_statement_value(uint64 row, int column, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 column, isnull);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+						 isnull);
 }
 
 Datum
 gdpr_statement_tids(const ItemPointerData *tids, int ntids)
 {
-	Datum	   *values = palloc(sizeof(Datum) * Max(ntids, 1));
-	ArrayType  *array;
+	Datum *values = palloc(sizeof(Datum) * Max(ntids, 1));
+	ArrayType *array;
 
 	for (int i = 0; i < ntids; i++)
 		values[i] = PointerGetDatum(&tids[i]);

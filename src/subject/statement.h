@@ -14,16 +14,16 @@
 /* Arguments collected while the text of a statement is built. */
 typedef struct GdprArgs
 {
-	int			n;
-	int			capacity;
-	Oid		   *types;
-	Datum	   *values;
+	int n;
+	int capacity;
+	Oid *types;
+	Datum *values;
 } GdprArgs;
 
 extern GdprArgs *gdpr_statement_args(void);
 
 /* Adds an argument; its number, for "$n".  54023 when there are too many. */
-extern int	gdpr_statement_arg(GdprArgs *args, Oid type, Datum value);
+extern int gdpr_statement_arg(GdprArgs *args, Oid type, Datum value);
 
 /*
  * Runs a statement; its rows are in SPI_tuptable.  read_only: with the active
@@ -39,4 +39,4 @@ extern Datum gdpr_statement_value(uint64 row, int column, bool *isnull);
 /* An array of tids. */
 extern Datum gdpr_statement_tids(const ItemPointerData *tids, int ntids);
 
-#endif							/* GDPR_STATEMENT_H */
+#endif /* GDPR_STATEMENT_H */

@@ -16,22 +16,22 @@
 /* Edges by parent and by child: offsets into one array of edge numbers. */
 typedef struct Adjacency
 {
-	int		   *first;			/* nnodes + 1 offsets */
-	int		   *edges;
+	int *first; /* nnodes + 1 offsets */
+	int *edges;
 } Adjacency;
 
 typedef struct WalkWork
 {
-	GdprWalk   *walk;
-	Adjacency	down;			/* edges whose parent is the node */
-	Adjacency	up;				/* edges whose child is the node */
-	int		   *queue;
-	int			nqueue;
-	int			capacity;
-	int			done;			/* queue entries spread so far */
-	int		   *order;			/* nodes of the map, by depth */
-	int			norder;
-	bool	   *firmly;			/* per node: some reference always holds */
+	GdprWalk *walk;
+	Adjacency down; /* edges whose parent is the node */
+	Adjacency up;	/* edges whose child is the node */
+	int *queue;
+	int nqueue;
+	int capacity;
+	int done;	/* queue entries spread so far */
+	int *order; /* nodes of the map, by depth */
+	int norder;
+	bool *firmly; /* per node: some reference always holds */
 } WalkWork;
 
 static int
@@ -43,7 +43,7 @@ edge_end(const GdprWalkEdge *edge, bool by_parent)
 static void
 index_edges(const GdprWalk *walk, bool by_parent, Adjacency *adjacency)
 {
-	int		   *fill = palloc0(sizeof(int) * (walk->nnodes + 1));
+	int *fill = palloc0(sizeof(int) * (walk->nnodes + 1));
 
 	adjacency->first = palloc0(sizeof(int) * (walk->nnodes + 1));
 	adjacency->edges = palloc(sizeof(int) * Max(walk->nedges, 1));
@@ -53,7 +53,7 @@ index_edges(const GdprWalk *walk, bool by_parent, Adjacency *adjacency)
 		adjacency->first[n + 1] += adjacency->first[n];
 	for (int i = 0; i < walk->nedges; i++)
 	{
-		int			n = edge_end(&walk->edges[i], by_parent);
+		int n = edge_end(&walk->edges[i], by_parent);
 
 		adjacency->edges[adjacency->first[n] + fill[n]++] = i;
 	}
@@ -83,8 +83,8 @@ state_below(const GdprWalk *walk, const GdprWalkEdge *edge)
 	GdprWalkState parent = walk->nodes[edge->parent].state;
 
 	if (!edge->declared)
-		return parent == GDPR_WALK_OWNED && !edge->steps_up
-			? GDPR_WALK_OWNED : GDPR_WALK_OUTSIDE;
+		return parent == GDPR_WALK_OWNED && !edge->steps_up ? GDPR_WALK_OWNED
+															: GDPR_WALK_OUTSIDE;
 	if (parent < GDPR_WALK_OWNS)
 		return GDPR_WALK_OUTSIDE;
 	switch (edge->belongs)
@@ -102,22 +102,22 @@ static bool
 proposes_owns(const GdprWalk *walk, const GdprWalkEdge *edge)
 {
 	return !edge->declared &&
-		walk->nodes[edge->child].state == GDPR_WALK_OWNED &&
-		walk->nodes[edge->parent].state != GDPR_WALK_OWNED &&
-		edge->sharing != GDPR_SHARING_YES;
+		   walk->nodes[edge->child].state == GDPR_WALK_OWNED &&
+		   walk->nodes[edge->parent].state != GDPR_WALK_OWNED &&
+		   edge->sharing != GDPR_SHARING_YES;
 }
 
 static bool
 declares_owns(const GdprWalk *walk, const GdprWalkEdge *edge)
 {
 	return edge->declared && edge->belongs == GDPR_BELONGS_OWNS &&
-		walk->nodes[edge->child].state == GDPR_WALK_OWNED;
+		   walk->nodes[edge->child].state == GDPR_WALK_OWNED;
 }
 
 static void
 spread_from(WalkWork *work, int n)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 
 	for (int i = work->down.first[n]; i < work->down.first[n + 1]; i++)
 	{
@@ -149,8 +149,8 @@ spread(WalkWork *work)
 static bool
 raise_parents(WalkWork *work)
 {
-	GdprWalk   *walk = work->walk;
-	int			before = work->nqueue;
+	GdprWalk *walk = work->walk;
+	int before = work->nqueue;
 
 	for (int i = 0; i < walk->nedges; i++)
 	{
@@ -180,15 +180,15 @@ measure_node(WalkWork *work, int n, int depth)
 static void
 measure_depths(WalkWork *work)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 
 	for (int n = 0; n < walk->nnodes; n++)
 		walk->nodes[n].depth = -1;
 	measure_node(work, walk->root, 0);
 	for (int q = 0; q < work->norder; q++)
 	{
-		int			n = work->order[q];
-		int			depth = walk->nodes[n].depth + 1;
+		int n = work->order[q];
+		int depth = walk->nodes[n].depth + 1;
 
 		for (int i = work->down.first[n]; i < work->down.first[n + 1]; i++)
 		{
@@ -222,16 +222,16 @@ is_down(const GdprWalk *walk, const GdprWalkEdge *edge)
  */
 typedef struct Tarjan
 {
-	int		   *number;			/* order of discovery, 0 is unseen */
-	int		   *low;
-	int		   *next;			/* edge to look at next, per node */
-	bool	   *on_stack;
-	int		   *stack;
-	int			nstack;
-	int		   *path;
-	int			npath;
-	int			counter;
-	int			ncomponents;
+	int *number; /* order of discovery, 0 is unseen */
+	int *low;
+	int *next; /* edge to look at next, per node */
+	bool *on_stack;
+	int *stack;
+	int nstack;
+	int *path;
+	int npath;
+	int counter;
+	int ncomponents;
 } Tarjan;
 
 static void
@@ -247,12 +247,12 @@ tarjan_enter(WalkWork *work, Tarjan *t, int n)
 static void
 tarjan_leave(WalkWork *work, Tarjan *t, int n)
 {
-	int			m;
+	int m;
 
 	t->npath--;
 	if (t->npath > 0)
 	{
-		int			below = t->path[t->npath - 1];
+		int below = t->path[t->npath - 1];
 
 		t->low[below] = Min(t->low[below], t->low[n]);
 	}
@@ -273,7 +273,7 @@ tarjan_from(WalkWork *work, Tarjan *t, int start)
 	tarjan_enter(work, t, start);
 	while (t->npath > 0)
 	{
-		int			n = t->path[t->npath - 1];
+		int n = t->path[t->npath - 1];
 		GdprWalkEdge *edge;
 
 		if (t->next[n] == work->down.first[n + 1])
@@ -294,8 +294,8 @@ tarjan_from(WalkWork *work, Tarjan *t, int start)
 static void
 find_components(WalkWork *work)
 {
-	int			n = work->walk->nnodes;
-	Tarjan		t = {0};
+	int n = work->walk->nnodes;
+	Tarjan t = {0};
 
 	t.number = palloc0(sizeof(int) * n);
 	t.low = palloc0(sizeof(int) * n);
@@ -321,13 +321,13 @@ leads_back(const GdprWalk *walk, const GdprWalkEdge *edge)
 	const GdprWalkNode *parent = &walk->nodes[edge->parent];
 
 	return child->component == parent->component &&
-		(child->depth < parent->depth || edge->child == walk->root);
+		   (child->depth < parent->depth || edge->child == walk->root);
 }
 
 static void
 mark_firm(WalkWork *work)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 
 	work->firmly[walk->root] = true;
 	for (int i = 0; i < walk->nedges; i++)
@@ -344,11 +344,11 @@ mark_firm(WalkWork *work)
 static void
 spread_bookkeeping(WalkWork *work)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 
 	for (int q = 0; q < work->norder; q++)
 	{
-		int			n = work->order[q];
+		int n = work->order[q];
 
 		if (!walk->nodes[n].bookkeeping)
 			continue;
@@ -373,7 +373,8 @@ is_second(const WalkWork *work, int number)
 	const GdprWalk *walk = work->walk;
 	const GdprWalkEdge *edge = &walk->edges[number];
 
-	for (int i = work->up.first[edge->child]; i < work->up.first[edge->child + 1]; i++)
+	for (int i = work->up.first[edge->child];
+		 i < work->up.first[edge->child + 1]; i++)
 	{
 		const GdprWalkEdge *o = &walk->edges[work->up.edges[i]];
 
@@ -384,7 +385,8 @@ is_second(const WalkWork *work, int number)
 			if (o->belongs == GDPR_BELONGS_OWNED)
 				return true;
 		}
-		else if (o->not_null != edge->not_null ? o->not_null : o->rank < edge->rank)
+		else if (o->not_null != edge->not_null ? o->not_null
+											   : o->rank < edge->rank)
 			return true;
 	}
 	return false;
@@ -404,9 +406,9 @@ propose(GdprWalkEdge *edge, GdprBelongs belongs, GdprAction on_forget,
 static void
 propose_down(WalkWork *work, int number)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 	GdprWalkEdge *edge = &walk->edges[number];
-	bool		firm = work->firmly[edge->child];
+	bool firm = work->firmly[edge->child];
 
 	if (edge->child == walk->root &&
 		(edge->parent == walk->root || !leads_back(walk, edge)))
@@ -471,7 +473,7 @@ settle_declared(GdprWalk *walk, GdprWalkEdge *edge)
 static void
 settle_edges(WalkWork *work)
 {
-	GdprWalk   *walk = work->walk;
+	GdprWalk *walk = work->walk;
 
 	for (int i = 0; i < walk->nedges; i++)
 	{
@@ -489,7 +491,7 @@ settle_edges(WalkWork *work)
 void
 gdpr_walk_run(GdprWalk *walk)
 {
-	WalkWork	work = {0};
+	WalkWork work = {0};
 
 	work.walk = walk;
 	index_edges(walk, true, &work.down);

@@ -14,10 +14,11 @@
 static void
 write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
 {
-	size_t		need = gdpr_envelope_size(env->flags, env->nonce != NULL, env->length);
-	uint8	   *copy;
-	uint8	   *rest;
-	uint8		aad[GDPR_ENVELOPE_AAD_LEN];
+	size_t need = gdpr_envelope_size(env->flags, env->nonce != NULL,
+									 env->length);
+	uint8 *copy;
+	uint8 *rest;
+	uint8 aad[GDPR_ENVELOPE_AAD_LEN];
 
 	FUZZ_ASSERT(need == size);
 	copy = malloc(size);
@@ -37,9 +38,9 @@ write_back(const uint8_t *data, size_t size, const GdprEnvelope *env)
 static void
 round_trip(const uint8_t *data, size_t size)
 {
-	size_t		length = gdpr_envelope_text_length(size);
-	char	   *text = malloc(length);
-	uint8	   *back = malloc(gdpr_envelope_bytes_length(length) + 1);
+	size_t length = gdpr_envelope_text_length(size);
+	char *text = malloc(length);
+	uint8 *back = malloc(gdpr_envelope_bytes_length(length) + 1);
 
 	gdpr_envelope_to_text(data, size, text);
 	FUZZ_ASSERT(gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE);
@@ -55,19 +56,20 @@ static void
 any_text(const char *text, size_t size)
 {
 	GdprTextForm form = gdpr_envelope_text_form(text, size);
-	char	   *escaped = malloc(size + GDPR_TEXT_ESCAPE_LEN);
+	char *escaped = malloc(size + GDPR_TEXT_ESCAPE_LEN);
 
 	memcpy(escaped, GDPR_TEXT_ESCAPE, GDPR_TEXT_ESCAPE_LEN);
 	memcpy(escaped + GDPR_TEXT_ESCAPE_LEN, text, size);
 	FUZZ_ASSERT(gdpr_envelope_text_form(escaped, size + GDPR_TEXT_ESCAPE_LEN) ==
-			GDPR_TEXT_ESCAPED);
+				GDPR_TEXT_ESCAPED);
 	free(escaped);
-	FUZZ_ASSERT(gdpr_envelope_text_needs_escape(text, size) == (form != GDPR_TEXT_PLAIN));
+	FUZZ_ASSERT(gdpr_envelope_text_needs_escape(text, size) ==
+				(form != GDPR_TEXT_PLAIN));
 	if (form == GDPR_TEXT_ENVELOPE)
 	{
-		uint8	   *bytes = malloc(gdpr_envelope_bytes_length(size));
-		size_t		n = gdpr_envelope_from_text(text, size, bytes);
-		char	   *again = malloc(gdpr_envelope_text_length(n));
+		uint8 *bytes = malloc(gdpr_envelope_bytes_length(size));
+		size_t n = gdpr_envelope_from_text(text, size, bytes);
+		char *again = malloc(gdpr_envelope_text_length(n));
 
 		FUZZ_ASSERT(gdpr_envelope_text_length(n) == size);
 		gdpr_envelope_to_text(bytes, n, again);
@@ -87,7 +89,8 @@ drive(const uint8_t *data, size_t size)
 	{
 		write_back(data, size, &env);
 		round_trip(data, size);
-		FUZZ_ASSERT(gdpr_envelope_peek(data, Min(size, GDPR_ENVELOPE_HEAD_LEN), &head));
+		FUZZ_ASSERT(
+			gdpr_envelope_peek(data, Min(size, GDPR_ENVELOPE_HEAD_LEN), &head));
 		FUZZ_ASSERT(head.flags == env.flags && head.context == env.context &&
 					head.tag == env.tag);
 	}

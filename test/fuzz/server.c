@@ -209,8 +209,8 @@ errmsg_internal(const char *fmt, ...)
 }
 
 int
-errmsg_plural(const char *fmt_singular, const char *fmt_plural,
-			  unsigned long n, ...)
+errmsg_plural(const char *fmt_singular, const char *fmt_plural, unsigned long n,
+			  ...)
 {
 	return 0;
 }

@@ -21,7 +21,7 @@ static bool reaches[MAX_NODES][MAX_NODES];
 static int
 read_edges(const uint8_t *data, size_t size, int nnodes, GdprWalkEdge *edges)
 {
-	int			n = Min((int) (size / 4), MAX_EDGES);
+	int n = Min((int) (size / 4), MAX_EDGES);
 
 	for (int i = 0; i < n; i++, data += 4)
 	{
@@ -36,7 +36,8 @@ read_edges(const uint8_t *data, size_t size, int nnodes, GdprWalkEdge *edges)
 		edge->declared = (data[3] & 0x03) == 0;
 		edge->belongs = (data[3] >> 2) % 4;
 		edge->on_forget = edge->belongs == GDPR_BELONGS_NONE
-			? GDPR_ACTION_NONE : 1 + (data[3] >> 4) % 4;
+							  ? GDPR_ACTION_NONE
+							  : 1 + (data[3] >> 4) % 4;
 		edge->export_rows = (data[3] & 0x80) != 0;
 	}
 	return n;
@@ -48,14 +49,14 @@ leads_down(const GdprWalk *walk, const GdprWalkEdge *edge)
 	GdprWalkState parent = walk->nodes[edge->parent].state;
 
 	return edge->declared
-		? edge->belongs == GDPR_BELONGS_OWNED && parent >= GDPR_WALK_OWNS
-		: parent == GDPR_WALK_OWNED && !edge->steps_up;
+			   ? edge->belongs == GDPR_BELONGS_OWNED && parent >= GDPR_WALK_OWNS
+			   : parent == GDPR_WALK_OWNED && !edge->steps_up;
 }
 
 static void
 check_components(const GdprWalk *walk)
 {
-	int			n = walk->nnodes;
+	int n = walk->nnodes;
 
 	memset(reaches, 0, sizeof(reaches));
 	for (int i = 0; i < n; i++)
@@ -71,8 +72,9 @@ check_components(const GdprWalk *walk)
 				reaches[i][j] |= reaches[i][k] && reaches[k][j];
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < n; j++)
-			FUZZ_ASSERT((walk->nodes[i].component == walk->nodes[j].component) ==
-						(reaches[i][j] && reaches[j][i]));
+			FUZZ_ASSERT(
+				(walk->nodes[i].component == walk->nodes[j].component) ==
+				(reaches[i][j] && reaches[j][i]));
 }
 
 /* Some link that is not "none" brings each relation of the map in. */
@@ -80,8 +82,8 @@ static void
 check_node(const GdprWalk *walk, int n)
 {
 	const GdprWalkNode *node = &walk->nodes[n];
-	bool		owned = false;
-	bool		near = n == walk->root;
+	bool owned = false;
+	bool near = n == walk->root;
 
 	for (int i = 0; i < walk->nedges; i++)
 	{
@@ -119,29 +121,32 @@ check_edge(const GdprWalk *walk, const GdprWalkEdge *edge)
 	}
 	if (edge->declared)
 		return;
-	FUZZ_ASSERT(edge->used == (child == GDPR_WALK_OWNED || parent == GDPR_WALK_OWNED));
+	FUZZ_ASSERT(edge->used ==
+				(child == GDPR_WALK_OWNED || parent == GDPR_WALK_OWNED));
 	if (!edge->used)
 		return;
 	if (edge->on_forget == GDPR_ACTION_DELETE)
 		FUZZ_ASSERT(edge->not_null && edge->belongs == GDPR_BELONGS_OWNED &&
-					!walk->nodes[edge->child].bookkeeping && edge->child != walk->root);
+					!walk->nodes[edge->child].bookkeeping &&
+					edge->child != walk->root);
 	else if (edge->belongs == GDPR_BELONGS_NONE)
 		FUZZ_ASSERT(edge->on_forget == GDPR_ACTION_NONE &&
 					(!leads_down(walk, edge)
-					 ? edge->sharing == GDPR_SHARING_YES
-					 : reaches[edge->child][edge->parent]));
+						 ? edge->sharing == GDPR_SHARING_YES
+						 : reaches[edge->child][edge->parent]));
 	else
 		FUZZ_ASSERT(edge->on_forget == GDPR_ACTION_REVIEW);
 }
 
 /* The same edges the other way round give the same answer. */
 static void
-check_order(const GdprWalk *walk, const GdprWalkEdge *original, const bool *bookkeeping)
+check_order(const GdprWalk *walk, const GdprWalkEdge *original,
+			const bool *bookkeeping)
 {
 	GdprWalkNode nodes[MAX_NODES];
 	GdprWalkEdge edges[MAX_EDGES];
-	GdprWalk	again = *walk;
-	int			n = walk->nedges;
+	GdprWalk again = *walk;
+	int n = walk->nedges;
 
 	memset(nodes, 0, sizeof(nodes));
 	again.nodes = nodes;
@@ -160,7 +165,8 @@ check_order(const GdprWalk *walk, const GdprWalkEdge *original, const bool *book
 		const GdprWalkEdge *one = &walk->edges[i];
 		const GdprWalkEdge *other = &edges[n - 1 - i];
 
-		FUZZ_ASSERT(one->used == other->used && one->belongs == other->belongs &&
+		FUZZ_ASSERT(one->used == other->used &&
+					one->belongs == other->belongs &&
 					one->on_forget == other->on_forget &&
 					one->export_rows == other->export_rows);
 	}
@@ -172,8 +178,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	GdprWalkNode nodes[MAX_NODES];
 	GdprWalkEdge edges[MAX_EDGES];
 	GdprWalkEdge original[MAX_EDGES];
-	bool		bookkeeping[MAX_NODES];
-	GdprWalk	walk = {0};
+	bool bookkeeping[MAX_NODES];
+	GdprWalk walk = {0};
 
 	if (size < 4)
 		return 0;
@@ -181,8 +187,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walk.nnodes = 1 + data[0] % MAX_NODES;
 	walk.root = data[1] % walk.nnodes;
 	for (int i = 0; i < walk.nnodes; i++)
-		bookkeeping[i] = nodes[i].bookkeeping =
-			i != walk.root && ((data[2 + (i & 1)] >> (i >> 1) % 8) & 1);
+		bookkeeping[i] = nodes[i].bookkeeping = i != walk.root &&
+												((data[2 + (i & 1)] >>
+												  (i >> 1) % 8) &
+												 1);
 	walk.nodes = nodes;
 	walk.edges = edges;
 	walk.nedges = read_edges(data + 4, size - 4, walk.nnodes, edges);
@@ -191,7 +199,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (FUZZ_TRY())
 	{
 		gdpr_walk_run(&walk);
-		FUZZ_ASSERT(nodes[walk.root].state == GDPR_WALK_OWNED && nodes[walk.root].depth == 0);
+		FUZZ_ASSERT(nodes[walk.root].state == GDPR_WALK_OWNED &&
+					nodes[walk.root].depth == 0);
 		check_components(&walk);
 		for (int i = 0; i < walk.nnodes; i++)
 			check_node(&walk, i);
