@@ -31,13 +31,10 @@
 #define CLASS_CONSTRAINT   MAKE_SQLSTATE('2', '3', '0', '0', '0')
 #define CLASS_CHECK_OPTION MAKE_SQLSTATE('4', '4', '0', '0', '0')
 
-static GdprLeakState state = {GDPR_EMIT_NORMAL, false, NULL, GDPR_EMIT_NORMAL};
+static GdprLeakState state = {.mode = GDPR_EMIT_NORMAL};
 
 /* Did this transaction write a relation with encrypted columns? */
 static bool wrote_encrypted = false;
-
-/* Is a relation with encrypted columns being filled by COPY FROM? */
-static bool copying_in = false;
 
 static void
 set_mode(GdprEmit mode)
@@ -75,7 +72,7 @@ at_transaction_end(XactEvent event, void *arg)
 	{
 		abandon_end();
 		wrote_encrypted = false;
-		copying_in = false;
+		state.copying_in = false;
 	}
 }
 
@@ -107,8 +104,6 @@ void
 gdpr_leak_close(GdprLeakScope *scope)
 {
 	restore(&scope->before);
-	if (scope->strip == GDPR_STRIP_COPY)
-		copying_in = false;
 }
 
 static bool
@@ -185,7 +180,7 @@ open_copy(GdprLeakScope *scope, CopyStmt *copy)
 	{
 		open_scope(scope, GDPR_STRIP_COPY);
 		scope->relation = get_rel_name(relid);
-		wrote_encrypted = copying_in = true;
+		wrote_encrypted = state.copying_in = true;
 		return true;
 	}
 	open_scope(scope, GDPR_STRIP_NOTHING);
@@ -384,6 +379,6 @@ gdpr_leak_report(ErrorData *edata)
 	if (wrote_encrypted && edata->elevel >= ERROR &&
 		prints_row(edata->sqlerrcode))
 		strip_error(edata);
-	else if (copying_in)
+	else if (state.copying_in)
 		edata->context = NULL;
 }

@@ -26,6 +26,7 @@ typedef struct GdprLeakState
 {
 	GdprEmit mode;
 	bool explaining;   /* EXPLAIN is printing, not running */
+	bool copying_in;   /* COPY FROM fills an encrypted relation */
 	QueryDesc *ending; /* it is between ExecutorFinish and ExecutorEnd */
 	GdprEmit mode_before_end;
 } GdprLeakState;
