@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "enctype/enctype.h"
 #include "funcapi.h"
+#include "registry/registry.h"
 #include "rights/ledger.h"
 #include "rights/processing.h"
 #include "subject/plan.h"
@@ -241,8 +242,7 @@ gdpr_export(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 	GdprPlan *plan;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
+	gdpr_registry_require(fcinfo, 0, "subject");
 	if (!PG_ARGISNULL(2))
 		gdpr_options_parse(PG_GETARG_JSONB_P(2), NULL, 0);
 	plan = export_plan(text_to_cstring(PG_GETARG_TEXT_PP(0)),
@@ -283,8 +283,7 @@ gdpr_export_rows(PG_FUNCTION_ARGS)
 	GdprPlan *plan;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
+	gdpr_registry_require(fcinfo, 0, "subject");
 	plan = export_plan(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					   PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)));
 	export_relations(plan, take_into_store, fcinfo->resultinfo);

@@ -15,6 +15,7 @@
 #include "base/sql.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "registry/registry.h"
 #include "rights/certificate.h"
 #include "rights/execute.h"
 #include "rights/ledger.h"
@@ -167,12 +168,13 @@ gdpr_forget(PG_FUNCTION_ARGS)
 {
 	char *expected_hash = NULL;
 	const GdprOption known[] = {{.name = "plan_hash", .text = &expected_hash}};
-	bool dry_run = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	bool dry_run;
 	Forget forget = {0};
 	GdprErasure erasure;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
+	gdpr_registry_require(fcinfo, 0, "subject");
+	gdpr_registry_require(fcinfo, 3, "dry_run");
+	dry_run = PG_GETARG_BOOL(3);
 	if (!PG_ARGISNULL(4))
 		gdpr_options_parse(PG_GETARG_JSONB_P(4), known, lengthof(known));
 	if (!dry_run)

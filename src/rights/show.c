@@ -6,6 +6,7 @@
 
 #include "base/ident.h"
 #include "funcapi.h"
+#include "registry/registry.h"
 #include "rights/ledger.h"
 #include "subject/plan.h"
 #include "utils/builtins.h"
@@ -156,8 +157,7 @@ gdpr_forget_plan(PG_FUNCTION_ARGS)
 	GdprPlan *plan;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
+	gdpr_registry_require(fcinfo, 0, "subject");
 	subject = gdpr_key_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 							   PG_ARGISNULL(1) ? NULL
 											   : NameStr(*PG_GETARG_NAME(1)),

@@ -259,7 +259,11 @@ BEGIN;
 SET LOCAL session_replication_role = replica;
 SELECT gdpr_forget('2', 'rf_guest');
 ROLLBACK;
-SELECT gdpr_forget(NULL), gdpr_export(NULL);
+SELECT gdpr_forget(NULL);
+SELECT gdpr_forget('2', 'rf_guest', dry_run => NULL);
+SELECT gdpr_export(NULL);
+SELECT * FROM gdpr.forget_plan(NULL);
+SELECT * FROM gdpr.export_rows(NULL);
 
 -- Nothing of a person is in the ledger.
 SELECT count(*) > 0 AS some, count(*) FILTER (WHERE l::text LIKE '%kanarialintu%') AS leaks FROM gdpr.erasure_ledger l;
