@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('forget');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->start;
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
@@ -96,5 +96,21 @@ is(sql(q(BEGIN READ ONLY; SELECT sum(rows) FROM gdpr.forget_plan('4'); COMMIT)),
 ($status, $out, $err) = $node->psql('postgres', q(BEGIN READ ONLY; SELECT gdpr_forget('4')));
 like($err, qr/read-only transaction/, 'no erasure in a read-only transaction');
 
+# A standby answers, and erases nobody.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('forget_standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q(SELECT gdpr_export('4')->'subject'->>'key')), '4', 'export on a standby');
+is($standby->safe_psql('postgres', q(SELECT gdpr_forget('4', dry_run => true)->'relations'->0->>'deleted')), '1',
+	'a dry run on a standby');
+($status, $out, $err) = $standby->psql('postgres', q(\set VERBOSITY sqlstate
+SELECT gdpr_export('no number')));
+like($err, qr/PD001/, 'an unknown subject on a standby');
+($status, $out, $err) = $standby->psql('postgres', q(SELECT gdpr_forget('4')));
+like($err, qr/read-only transaction|during recovery/, 'no erasure on a standby');
+
+$standby->stop;
 $node->stop;
 done_testing();
