@@ -57,6 +57,7 @@ OBJS = \
 	src/enctype/probe_array.o \
 	src/enctype/recent.o \
 	src/enctype/refuse.o \
+	src/enctype/refuse_rows.o \
 	src/enctype/rewrite.o \
 	src/enctype/seal.o \
 	src/enctype/stats.o \

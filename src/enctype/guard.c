@@ -14,6 +14,7 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -127,6 +128,47 @@ check_columns(Relation relation)
 			gdpr_typetree_look(column->atttypid, column->atttypmod)
 				.without_context)
 			refuse_no_context("column", NameStr(column->attname));
+	}
+}
+
+/*
+ * What is found through an index is found by tag.  Values of no context have
+ * none, so a search would miss those that the column's other values match.
+ */
+static void
+check_index(Relation index)
+{
+	Form_pg_index form = index->rd_index;
+
+	for (int i = 0; i < form->indnkeyatts; i++)
+	{
+		Form_pg_attribute key = TupleDescAttr(RelationGetDescr(index), i);
+		AttrNumber attnum = form->indkey.values[i];
+		Oid typid = key->atttypid;
+		int32 typmod = key->atttypmod;
+		Oid collation;
+
+		if (attnum != 0)
+			get_atttypetypmodcoll(form->indrelid, attnum, &typid, &typmod,
+								  &collation);
+		if (gdpr_typetree_look(typid, typmod).without_context)
+			refuse_no_context("index column", NameStr(key->attname));
+	}
+}
+
+static void
+check_indexes(Relation relation)
+{
+	ListCell *cell;
+
+	if (relation->rd_index != NULL)
+		check_index(relation);
+	foreach (cell, RelationGetIndexList(relation))
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		check_index(index);
+		index_close(index, AccessShareLock);
 	}
 }
 
@@ -325,8 +367,10 @@ check_relation(Oid relid)
 	if (!RelationIsValid(relation))
 		return false;
 	temporary = relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
-	if (!temporary && rests_on_disk(relation))
+	if ((!temporary && rests_on_disk(relation)) ||
+		relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		check_columns(relation);
+	check_indexes(relation);
 	RelationClose(relation);
 	if (!temporary && gdpr_typetree_relation(relid))
 	{
@@ -336,6 +380,24 @@ check_relation(Oid relid)
 	return !temporary;
 }
 
+/* Operators and dumps find the types by name, in the extension's schema. */
+static void
+check_own_type(Oid typid)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (run_kept(&plan,
+				 "SELECT 1 FROM pg_type t, pg_extension e"
+				 " WHERE t.oid = $1 AND e.extname = 'gdpr_ext'"
+				 " AND (t.typnamespace <> e.extnamespace"
+				 " OR t.typname NOT IN ('enctext', 'encsecret'))",
+				 typid) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("an encrypted type keeps its name and its schema")));
+	SPI_freetuptable(SPI_tuptable);
+}
+
 static void
 check_touched(const Touched *touched)
 {
@@ -343,7 +405,11 @@ check_touched(const Touched *touched)
 		!check_relation(touched->object))
 		return;
 	if (touched->class == TypeRelationId)
+	{
 		check_type(touched->object);
+		if (gdpr_enctype_is(touched->object))
+			check_own_type(touched->object);
+	}
 	if (touched->class == StatisticExtRelationId)
 		check_statistics(touched->object);
 	check_stored(touched);

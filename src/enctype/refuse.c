@@ -58,8 +58,8 @@ gdpr_refuse_mixed(void)
 			 errhint("Create the contexts in one tag domain, or move one side: value::enctext('context').")));
 }
 
-static void
-refuse_order(void)
+void
+gdpr_refuse_order(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -95,7 +95,7 @@ check_order(List *clauses, List *targets)
 
 		if (sorts_by_tag(
 				(Node *) get_sortgroupclause_tle(clause, targets)->expr))
-			refuse_order();
+			gdpr_refuse_order();
 	}
 }
 
@@ -169,6 +169,19 @@ gdpr_refuse_set_operation(SetOperationStmt *setop)
 		if (context < 0 && (gdpr_enctype_has_equality(typid) ||
 							gdpr_enctype_has_equality(element_base(typid))))
 			gdpr_refuse_unknown("set operation");
+	}
+}
+
+/* GREATEST and LEAST. */
+void
+gdpr_refuse_extreme(MinMaxExpr *extreme)
+{
+	ListCell *cell;
+
+	foreach (cell, extreme->args)
+	{
+		if (sorts_by_tag(lfirst(cell)))
+			gdpr_refuse_order();
 	}
 }
 

@@ -10,6 +10,7 @@
 /* Each raises 0A000 with a hint. */
 pg_noreturn extern void gdpr_refuse_unknown(const char *what);
 pg_noreturn extern void gdpr_refuse_mixed(void);
+pg_noreturn extern void gdpr_refuse_order(void);
 
 /*
  * Each raises when the node sorts by tags, or tells values apart whose
@@ -17,6 +18,15 @@ pg_noreturn extern void gdpr_refuse_mixed(void);
  */
 extern void gdpr_refuse_clauses(Query *query); /* of one query level */
 extern void gdpr_refuse_aggregate(Aggref *aggregate);
+extern void gdpr_refuse_extreme(MinMaxExpr *extreme);
 extern void gdpr_refuse_set_operation(SetOperationStmt *setop);
+
+/*
+ * refuse_rows.c: comparisons of whole rows and orders of arrays; nothing
+ * happens for any other operator.
+ */
+extern void gdpr_refuse_rows(OpExpr *op);
+extern void gdpr_refuse_row_list(ScalarArrayOpExpr *op);
+extern void gdpr_refuse_row_set(Query *query, Node *setop);
 
 #endif /* GDPR_REFUSE_H */

@@ -209,9 +209,8 @@ has_rows_walker(Node *node, void *unused)
 	return expression_tree_walker(node, has_rows_walker, unused);
 }
 
-/* Does the value differ from row to row, so that it could be hashed or sorted? */
-static bool
-has_rows(Node *expr)
+bool
+gdpr_rewrite_has_rows(Node *expr)
 {
 	return has_rows_walker(expr, NULL);
 }
@@ -322,7 +321,8 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 								 kind == KIND_LEFT);
 	else if (right >= 0)
 		sides->left = wrap_side(sides->left, right, false, kind == KIND_RIGHT);
-	else if (has_rows(sides->left) && has_rows(sides->right))
+	else if (gdpr_rewrite_has_rows(sides->left) &&
+			 gdpr_rewrite_has_rows(sides->right))
 		gdpr_refuse_unknown("comparison");
 	else
 		return false;
@@ -359,9 +359,11 @@ rewrite_array_comparison(OpExpr *op)
 	}
 	else if (left_context >= 0)
 		lsecond(op->args) = wrap_side(right, left_context, true, false);
+	else if (IsA(op, NullIfExpr))
+		return; /* gives its left side back */
 	else if (right_context >= 0)
 		linitial(op->args) = wrap_side(left, right_context, true, false);
-	else if (has_rows(left) && has_rows(right))
+	else if (gdpr_rewrite_has_rows(left) && gdpr_rewrite_has_rows(right))
 		gdpr_refuse_unknown("comparison");
 }
 
@@ -377,6 +379,7 @@ rewrite_operator(OpExpr *op)
 	{
 		if (compares_arrays(op->opno))
 			rewrite_array_comparison(op);
+		gdpr_refuse_rows(op);
 		return;
 	}
 	sides.left = linitial(op->args);
@@ -406,7 +409,10 @@ rewrite_array_operator(ScalarArrayOpExpr *op)
 	Sides sides;
 
 	if (kind == KIND_NONE)
+	{
+		gdpr_refuse_row_list(op);
 		return;
+	}
 	sides.left = linitial(op->args);
 	sides.right = lsecond(op->args);
 	if (!align_sides(&sides, kind, true))
@@ -433,6 +439,8 @@ query_walker(Node *node, void *unused)
 	{
 		case T_Query:
 			gdpr_refuse_clauses((Query *) node);
+			gdpr_refuse_row_set((Query *) node,
+								((Query *) node)->setOperations);
 			return query_tree_walker((Query *) node, query_walker, unused,
 									 QTW_IGNORE_JOINALIASES);
 		case T_OpExpr:
@@ -445,6 +453,9 @@ query_walker(Node *node, void *unused)
 			break;
 		case T_Aggref:
 			gdpr_refuse_aggregate((Aggref *) node);
+			break;
+		case T_MinMaxExpr:
+			gdpr_refuse_extreme((MinMaxExpr *) node);
 			break;
 		case T_SetOperationStmt:
 			gdpr_refuse_set_operation((SetOperationStmt *) node);

@@ -31,6 +31,9 @@ extern int32 gdpr_rewrite_context(Node *expr);
 /* May values of the two contexts be compared by their tags? */
 extern bool gdpr_rewrite_same_domain(int32 left, int32 right);
 
+/* Does the value differ from row to row, so that it could be hashed or sorted? */
+extern bool gdpr_rewrite_has_rows(Node *expr);
+
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_rewrite_init(void);
 
