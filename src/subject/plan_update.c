@@ -140,6 +140,32 @@ is_generated(Oid relid, AttrNumber attnum)
 	return get_attgenerated(relid, attnum) != '\0';
 }
 
+/* The context of an encrypted column, NULL of others. */
+static const GdprContext *
+column_context(Oid relid, AttrNumber attnum, Oid *type)
+{
+	Oid collation;
+	int32 typmod;
+
+	get_atttypetypmodcoll(relid, attnum, type, &typmod, &collation);
+	*type = getBaseTypeAndTypmod(*type, &typmod);
+	return gdpr_enctype_is(*type) ? gdpr_keyring_context((uint32) typmod) : NULL;
+}
+
+/* Whether the caller may put a mask into an encrypted column. */
+static const char *
+write_conflict(Oid relid, AttrNumber attnum, const GdprMask *mask)
+{
+	Oid type;
+	const GdprContext *context = column_context(relid, attnum, &type);
+
+	if (context == NULL || mask->strategy == GDPR_MASK_NULL ||
+		gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_WRITE))
+		return NULL;
+	return psprintf("missing privilege: write on context %s",
+					quote_identifier(NameStr(context->name)));
+}
+
 static void
 add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 {
@@ -154,6 +180,8 @@ add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 		conflict = "unknown mask";
 	else
 		conflict = gdpr_mask_conflict(relid, attnum, &mask);
+	if (conflict == NULL)
+		conflict = write_conflict(relid, attnum, &mask);
 	if (conflict != NULL)
 		block_column(plan, update, attnum, conflict);
 	else
@@ -397,35 +425,53 @@ gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
 							   text->where);
 }
 
-/* Is the stored value another than the mask's?  Types without equality by text. */
+static bool
+may_read(const GdprContext *context)
+{
+	return gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ);
+}
+
+/* Is there no way to see whether the value is the mask's already? */
+static bool
+cannot_tell(const GdprPlanUpdate *update, const GdprPlanSet *set)
+{
+	Oid type;
+	const GdprContext *context;
+
+	if (set->random || is_null_set(set))
+		return set->random;
+	context = column_context(update->leaf->relid, set->attnum, &type);
+	return context != NULL && !may_read(context);
+}
+
+/*
+ * Is the stored value another than the mask's?  Encrypted columns compare the
+ * plaintext, which works in read-only transactions too; types without equality
+ * are compared as text.
+ */
 static char *
 differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 {
 	Oid relid = update->leaf->relid;
 	char *name = psprintf("c.%s", gdpr_ident_column(relid, set->attnum));
 	char *value = set_expression(update, set, number);
-	int32 typmod;
-	Oid collation;
+	const GdprContext *context;
 	Oid type;
 	Oid equality;
 
-	if (is_null_set(set) || set->random)
+	if (is_null_set(set) || cannot_tell(update, set))
 		return psprintf("%s IS NOT NULL", name);
-	get_atttypetypmodcoll(relid, set->attnum, &type, &typmod, &collation);
-	type = getBaseTypeAndTypmod(type, &typmod);
+	context = column_context(relid, set->attnum, &type);
 	equality = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	if (context != NULL)
+	{
+		equality = InvalidOid;
+		value = set->pseudonyms != NULL ? psprintf("m.v%d", number)
+			: quote_literal_cstr(set->mask.constant);
+	}
 	if (OidIsValid(equality))
 		return psprintf("(%s IS NOT NULL AND NOT (%s %s %s))", name, name,
 						gdpr_ident_operator(equality), value);
-	if (gdpr_enctype_is(type))
-	{
-		const GdprContext *context = gdpr_keyring_context((uint32) typmod);
-
-		/* Who may not read cannot tell, and masks it again. */
-		if (context == NULL ||
-			!gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ))
-			return psprintf("%s IS NOT NULL", name);
-	}
 	return psprintf(
 		"(%s IS NOT NULL AND (%s)::pg_catalog.text OPERATOR(pg_catalog.<>)"
 		" (%s)::pg_catalog.text)",
@@ -443,7 +489,7 @@ pending_condition(const GdprPlanUpdate *update, bool mark)
 	{
 		GdprPlanSet *set = lfirst(lc);
 
-		if (set->random && !mark)
+		if (!mark && cannot_tell(update, set))
 			continue;
 		appendStringInfo(&buf, "%s%s", buf.len == 0 ? "" : " OR ",
 						 differs(update, set, foreach_current_index(lc)));
