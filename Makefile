@@ -93,6 +93,7 @@ OBJS = \
 	src/subject/graph_relation.o \
 	src/subject/inheritance.o \
 	src/subject/key.o \
+	src/subject/plan_check.o \
 	src/subject/plan_decide.o \
 	src/subject/plan_outside.o \
 	src/subject/plan_sql.o \

@@ -248,4 +248,13 @@ extern void gdpr_plan_update_text(const GdprPlanUpdate *update,
 extern int64 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update,
 									bool mark);
 
+/* Is the column among the update's, and the value it gets. */
+extern bool gdpr_plan_has_set(const GdprPlanUpdate *update, AttrNumber attnum);
+extern char *gdpr_plan_set_value(const GdprPlanUpdate *update,
+								 const GdprPlanSet *set, int number);
+
+/* plan_check.c */
+extern void gdpr_plan_find_broken_checks(GdprPlan *plan,
+										 GdprPlanUpdate *update);
+
 #endif /* GDPR_PLAN_H */

@@ -16,15 +16,12 @@
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
 #include "miscadmin.h"
-#include "nodes/nodes.h"
-#include "optimizer/optimizer.h"
 #include "subject/plan.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/ruleutils.h"
 #include "utils/typcache.h"
 
 static const GdprMask null_mask = {GDPR_MASK_NULL, NULL};
@@ -73,8 +70,8 @@ add_to_update(GdprPlanUpdate *update, GdprPlanRow *row)
 	update->rows[update->nrows++] = row;
 }
 
-static bool
-has_set(const GdprPlanUpdate *update, AttrNumber attnum)
+bool
+gdpr_plan_has_set(const GdprPlanUpdate *update, AttrNumber attnum)
 {
 	ListCell *lc;
 
@@ -125,7 +122,7 @@ add_unlink(GdprPlan *plan, GdprPlanUpdate *update, const GdprLink *link)
 		if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attnotnull)
 			continue;
 		any = true;
-		if (!has_set(update, attnum))
+		if (!gdpr_plan_has_set(update, attnum))
 			add_set(update, attnum, &null_mask);
 	}
 	table_close(rel, NoLock);
@@ -149,7 +146,8 @@ column_context(Oid relid, AttrNumber attnum, Oid *type)
 
 	get_atttypetypmodcoll(relid, attnum, type, &typmod, &collation);
 	*type = getBaseTypeAndTypmod(*type, &typmod);
-	return gdpr_enctype_is(*type) ? gdpr_keyring_context((uint32) typmod) : NULL;
+	return gdpr_enctype_is(*type) ? gdpr_keyring_context((uint32) typmod)
+								  : NULL;
 }
 
 /* Whether the caller may put a mask into an encrypted column. */
@@ -174,7 +172,8 @@ add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 	GdprMask mask;
 	const char *conflict;
 
-	if (column->keep || has_set(update, attnum) || is_generated(relid, attnum))
+	if (column->keep || gdpr_plan_has_set(update, attnum) ||
+		is_generated(relid, attnum))
 		return;
 	if (!gdpr_mask_parse(column->mask, &mask))
 		conflict = "unknown mask";
@@ -215,7 +214,7 @@ identity_columns(const GdprPlanUpdate *update, StringInfo buf)
 	{
 		char *name = get_attname(relation->relid, relation->primary[i], false);
 
-		if (has_set(update, get_attnum(update->leaf->relid, name)))
+		if (gdpr_plan_has_set(update, get_attnum(update->leaf->relid, name)))
 			return false;
 		appendStringInfo(buf, "%sc.%s", i == 0 ? "" : ", ",
 						 quote_identifier(name));
@@ -314,8 +313,9 @@ find_pseudonyms(GdprPlan *plan, GdprPlanUpdate *update)
 	}
 }
 
-static char *
-set_expression(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
+char *
+gdpr_plan_set_value(const GdprPlanUpdate *update, const GdprPlanSet *set,
+					int number)
 {
 	return gdpr_mask_expression(update->leaf->relid, set->attnum, &set->mask,
 								psprintf("m.v%d", number));
@@ -395,7 +395,8 @@ sets_text(const GdprPlanUpdate *update)
 	{
 		GdprPlanSet *set = lfirst(lc);
 		char *name = gdpr_ident_column(update->leaf->relid, set->attnum);
-		char *value = set_expression(update, set, foreach_current_index(lc));
+		char *value = gdpr_plan_set_value(update, set,
+										  foreach_current_index(lc));
 
 		appendStringInfoString(&buf,
 							   foreach_current_index(lc) == 0 ? "" : ", ");
@@ -454,7 +455,7 @@ differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 {
 	Oid relid = update->leaf->relid;
 	char *name = psprintf("c.%s", gdpr_ident_column(relid, set->attnum));
-	char *value = set_expression(update, set, number);
+	char *value = gdpr_plan_set_value(update, set, number);
 	const GdprContext *context;
 	Oid type;
 	Oid equality;
@@ -466,8 +467,9 @@ differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 	if (context != NULL)
 	{
 		equality = InvalidOid;
-		value = set->pseudonyms != NULL ? psprintf("m.v%d", number)
-			: quote_literal_cstr(set->mask.constant);
+		value = set->pseudonyms != NULL
+					? psprintf("m.v%d", number)
+					: quote_literal_cstr(set->mask.constant);
 	}
 	if (OidIsValid(equality))
 		return psprintf("(%s IS NOT NULL AND NOT (%s %s %s))", name, name,
@@ -526,140 +528,6 @@ gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark)
 	return (int64) n;
 }
 
-/* The columns of the leaf as they will be, by name. */
-static char *
-future_columns(const GdprPlanUpdate *update, Relation rel)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
-		const char *name = quote_identifier(NameStr(att->attname));
-		char *value = psprintf("c.%s", name);
-		ListCell *lc;
-
-		if (att->attisdropped)
-			continue;
-		foreach (lc, update->sets)
-		{
-			GdprPlanSet *set = lfirst(lc);
-
-			if (set->attnum != att->attnum)
-				continue;
-			value = set_expression(update, set, foreach_current_index(lc));
-			if (!is_null_set(set))
-				value = psprintf("CASE WHEN c.%s IS NULL THEN c.%s ELSE %s END",
-								 name, name, value);
-		}
-		appendStringInfo(&buf, "%s%s AS %s", buf.len == 0 ? "" : ", ", value,
-						 name);
-	}
-	return buf.data;
-}
-
-/* Does the check look at a column that is set, and at no whole row? */
-static bool
-check_concerns(const GdprPlanUpdate *update, Node *check)
-{
-	Bitmapset *columns = NULL;
-	int i = -1;
-	bool concerns = false;
-
-	pull_varattnos(check, 1, &columns);
-	while ((i = bms_next_member(columns, i)) >= 0)
-	{
-		AttrNumber attnum = i + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum == InvalidAttrNumber)
-			return false;
-		concerns |= has_set(update, attnum);
-	}
-	return concerns;
-}
-
-/* CHECK constraints as "(check) IS FALSE" over the future rows, and their names. */
-static List *
-check_texts(const GdprPlanUpdate *update, Relation rel, List **names)
-{
-	TupleConstr *constraints = RelationGetDescr(rel)->constr;
-	List *texts = NIL;
-
-	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
-	{
-		Node *check = stringToNode(constraints->check[i].ccbin);
-
-		if (!check_concerns(update, check))
-			continue;
-		texts = lappend(
-			texts,
-			psprintf("pg_catalog.bool_or((%s) IS FALSE)",
-					 deparse_expression(
-						 check, deparse_context_for("c", RelationGetRelid(rel)),
-						 true, false)));
-		*names = lappend(*names, pstrdup(constraints->check[i].ccname));
-	}
-	return texts;
-}
-
-static char *
-join_texts(List *texts)
-{
-	StringInfoData buf;
-	ListCell *lc;
-
-	initStringInfo(&buf);
-	foreach (lc, texts)
-		appendStringInfo(&buf, "%s%s", lc == list_head(texts) ? "" : ", ",
-						 (char *) lfirst(lc));
-	return buf.data;
-}
-
-static void
-run_checks(GdprPlan *plan, GdprPlanUpdate *update, Relation rel, List *texts,
-		   List *names)
-{
-	GdprArgs *args = gdpr_statement_args();
-	GdprPlanText text;
-	ListCell *lc;
-
-	gdpr_plan_update_text(update, false, args, &text);
-	gdpr_statement_run(
-		psprintf("SELECT %s FROM (SELECT %s FROM %s%s%s WHERE %s) AS c",
-				 join_texts(texts), future_columns(update, rel),
-				 gdpr_plan_from(update->leaf, "c"),
-				 text.values == NULL ? "" : ", ",
-				 text.values == NULL ? "" : text.values, text.where),
-		args, false, update->leaf->relation->label);
-	foreach (lc, names)
-	{
-		bool isnull;
-		Datum broken = gdpr_statement_value(0, foreach_current_index(lc) + 1,
-											&isnull);
-
-		if (!isnull && DatumGetBool(broken))
-			gdpr_plan_block(plan, update->leaf->relid,
-							update->masked ? "anonymise" : "unlink",
-							update->nrows, "rows stay without some values",
-							psprintf("they would break check constraint %s",
-									 quote_identifier(lfirst(lc))));
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
-static void
-find_broken_checks(GdprPlan *plan, GdprPlanUpdate *update)
-{
-	Relation rel = table_open(update->leaf->relid, AccessShareLock);
-	List *names = NIL;
-	List *texts = check_texts(update, rel, &names);
-
-	if (texts != NIL)
-		run_checks(plan, update, rel, texts, names);
-	table_close(rel, NoLock);
-}
-
 void
 gdpr_plan_find_updates(GdprPlan *plan)
 {
@@ -683,6 +551,6 @@ gdpr_plan_find_updates(GdprPlan *plan)
 	{
 		find_pseudonyms(plan, lfirst(lc));
 		gdpr_plan_find_pending(plan, lfirst(lc), true);
-		find_broken_checks(plan, lfirst(lc));
+		gdpr_plan_find_broken_checks(plan, lfirst(lc));
 	}
 }
