@@ -29,6 +29,7 @@ OBJS = \
 	src/base/options.o \
 	src/base/redact.o \
 	src/base/sql.o \
+	src/base/type.o \
 	src/crypto/aead.o \
 	src/crypto/context.o \
 	src/crypto/context_trigger.o \

@@ -11,7 +11,10 @@
 #include "base/errors.h"
 #include "base/redact.h"
 
-/* Classes whose messages name objects, never values. */
+/*
+ * Classes whose messages name objects that exist, never values.  The name of
+ * one that does not exist may be a value: EXECUTE 'SELECT ' || OLD.email.
+ */
 static bool
 class_is_plain(int sqlerrcode)
 {
@@ -30,9 +33,7 @@ class_is_plain(int sqlerrcode)
 		case MAKE_SQLSTATE('P', 'D', '0', '0', '0'):
 			return true;
 		default:
-			return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
-				   sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-				   sqlerrcode == ERRCODE_UNDEFINED_COLUMN;
+			return sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
 }
 

@@ -91,6 +91,25 @@ gdpr_sql_begin_caller(GdprSqlScope *scope)
 }
 
 void
+gdpr_sql_begin_pinned(GdprSqlScope *scope)
+{
+	begin_scope(scope);
+	set_local("search_path", "pg_catalog, pg_temp");
+}
+
+void
+gdpr_sql_begin_canonical(GdprSqlScope *scope)
+{
+	gdpr_sql_begin_pinned(scope);
+	set_local("bytea_output", "hex");
+	set_local("DateStyle", "ISO, YMD");
+	set_local("IntervalStyle", "postgres");
+	set_local("TimeZone", "UTC");
+	set_local("extra_float_digits", "1");
+	set_local("lc_monetary", "C");
+}
+
+void
 gdpr_sql_end_caller(GdprSqlScope *scope)
 {
 	end_scope(scope);

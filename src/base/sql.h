@@ -32,6 +32,19 @@ extern void gdpr_sql_end_own(GdprSqlScope *scope);
 extern void gdpr_sql_begin_caller(GdprSqlScope *scope);
 extern void gdpr_sql_end_caller(GdprSqlScope *scope);
 
+/*
+ * The same for statements that fire no trigger: search_path is pg_catalog
+ * alone, so that what is not qualified in a deparsed expression means what it
+ * meant when it was stored.  Ends with gdpr_sql_end_caller().
+ */
+extern void gdpr_sql_begin_pinned(GdprSqlScope *scope);
+
+/*
+ * And with the settings that values are printed by: a key's text must not
+ * depend on the session.  Input of text that a user gave belongs before it.
+ */
+extern void gdpr_sql_begin_canonical(GdprSqlScope *scope);
+
 /* Runs one statement; checks SPI's result code.  Returns rows processed. */
 extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
 						   Datum *values, const char *nulls, bool read_only,

@@ -11,6 +11,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
 #include "utils/acl.h"
@@ -38,6 +39,14 @@ gdpr_registry_not_null(Oid relid, AttrNumber attnum)
 	result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+bool
+gdpr_registry_is_date(Oid relid, AttrNumber attnum)
+{
+	Oid type = getBaseType(get_atttype(relid, attnum));
+
+	return type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID;
 }
 
 void

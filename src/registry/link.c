@@ -173,12 +173,16 @@ check_period(const char *text)
 {
 	Datum value;
 	Interval zero = {0};
+	Interval most = {.month = 1000 * MONTHS_PER_YEAR};
 
 	if (!gdpr_input_try(INTERVALOID, -1, text, &value) ||
 		DatumGetInt32(DirectFunctionCall2(interval_cmp, value,
-										  IntervalPGetDatum(&zero))) <= 0)
-		refuse("invalid value of \"keep\"",
-			   "It is a positive interval, for example \"7 years\".");
+										  IntervalPGetDatum(&zero))) <= 0 ||
+		DatumGetInt32(DirectFunctionCall2(interval_cmp, value,
+										  IntervalPGetDatum(&most))) > 0)
+		refuse(
+			"invalid value of \"keep\"",
+			"It is a positive interval of at most 1000 years, for example \"7 years\".");
 	return pstrdup(text);
 }
 
@@ -186,9 +190,8 @@ static void
 check_since(const GdprDeclaredLink *link)
 {
 	AttrNumber column = gdpr_registry_column(link->child, link->keep_since);
-	Oid type = getBaseType(get_atttype(link->child, column));
 
-	if (type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
+	if (!gdpr_registry_is_date(link->child, column))
 		refuse("the column of \"keep_since\" must be a date or a timestamp",
 			   "Name the column that says when the period of keeping begins.");
 }

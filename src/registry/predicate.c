@@ -10,7 +10,9 @@
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "base/ident.h"
+#include "base/type.h"
 #include "catalog/pg_proc.h"
 #include "enctype/enctype.h"
 #include "lib/stringinfo.h"
@@ -46,6 +48,37 @@ function_is_foreign(Oid function, void *context)
 	return result;
 }
 
+/*
+ * Those functions of the server that run statements on relations they are
+ * given, views with functions among them, are not parallel safe.
+ */
+static bool
+function_runs_more(Oid function, void *context)
+{
+	return function < FirstNormalObjectId &&
+		   func_parallel(function) != PROPARALLEL_SAFE;
+}
+
+/* Input functions make values of any type, and check the domains in it. */
+static bool
+makes_value(const Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_ArrayCoerceExpr:
+		case T_ArrayExpr:
+		case T_CoerceViaIO:
+		case T_Const:
+		case T_ConvertRowtypeExpr:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_RowExpr:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static bool
 check_node(Node *node, void *context)
 {
@@ -59,6 +92,10 @@ check_node(Node *node, void *context)
 		refuse("an encrypted constant");
 	if (check_functions_in_node(node, function_is_foreign, NULL))
 		refuse("a function that no superuser owns");
+	if (check_functions_in_node(node, function_runs_more, NULL))
+		refuse("a function of the server that is not parallel safe");
+	if (makes_value(node) && gdpr_type_has_foreign_domain(exprType(node)))
+		refuse("a value of a type with a domain that no superuser owns");
 	return expression_tree_walker(node, check_node, context);
 }
 
@@ -159,13 +196,29 @@ deparse(Oid relid, Node *condition)
 	return result;
 }
 
+static void
+check_condition(Node *condition)
+{
+	(void) check_node(condition, NULL);
+	if (contain_volatile_functions(condition))
+		refuse("a volatile function");
+}
+
 char *
 gdpr_predicate_normalise(Oid relid, const char *text)
 {
 	Node *condition = analyse_silently(relid, text);
 
-	(void) check_node(condition, NULL);
-	if (contain_volatile_functions(condition))
-		refuse("a volatile function");
+	check_condition(condition);
 	return deparse(relid, condition);
+}
+
+void
+gdpr_predicate_check(Oid relid, const char *text)
+{
+	int nestlevel = NewGUCNestLevel();
+
+	set_local("search_path", "pg_catalog, pg_temp");
+	check_condition(analyse_silently(relid, text));
+	AtEOXact_GUC(true, nestlevel);
 }

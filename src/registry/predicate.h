@@ -14,4 +14,10 @@
  */
 extern char *gdpr_predicate_normalise(Oid relid, const char *text);
 
+/*
+ * Is what was stored still harmless?  A column may have another type by now,
+ * and a name another meaning.  Raises as gdpr_predicate_normalise() does.
+ */
+extern void gdpr_predicate_check(Oid relid, const char *text);
+
 #endif /* GDPR_PREDICATE_H */

@@ -103,6 +103,9 @@ extern void gdpr_registry_check_table(Oid relid);
 
 extern bool gdpr_registry_not_null(Oid relid, AttrNumber attnum);
 
+/* A date or a timestamp, or a domain over one. */
+extern bool gdpr_registry_is_date(Oid relid, AttrNumber attnum);
+
 /* 22004 when the argument, counted from 0, is null; the name is the argument's. */
 extern void gdpr_registry_require(FunctionCallInfo fcinfo, int arg,
 								  const char *name);

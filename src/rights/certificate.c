@@ -27,6 +27,7 @@ typedef struct Counts
 	int64 kept;
 	const char *ground;
 	bool has_until;
+	bool endless; /* some row is kept without an end */
 	DateADT until;
 } Counts;
 
@@ -42,6 +43,7 @@ count_row(Counts *counts, const GdprPlanRow *row)
 	if (row->ground == NULL || gdpr_plan_is_deleted(row))
 		return;
 	counts->kept++;
+	counts->endless |= row->endless;
 	if (counts->ground == NULL)
 		counts->ground = row->ground;
 	if (row->has_until && (!counts->has_until || row->until > counts->until))
@@ -50,6 +52,13 @@ count_row(Counts *counts, const GdprPlanRow *row)
 		counts->until = row->until;
 		counts->ground = row->ground;
 	}
+}
+
+static bool
+note_is_of(const GdprPlanNote *note, const GdprRelation *relation)
+{
+	return note->relid == relation->relid ||
+		   list_member_oid(relation->leaves, note->relid);
 }
 
 static void
@@ -66,6 +75,47 @@ count_relation(const GdprPlan *plan, const GdprRelation *relation,
 		for (int i = 0; leaf->relation == relation && i < leaf->nrows; i++)
 			count_row(counts, leaf->rows[i]);
 	}
+	foreach (lc, plan->notes)
+	{
+		GdprPlanNote *note = lfirst(lc);
+
+		if (note->blocker == NULL && note_is_of(note, relation))
+			counts->unlinked += note->rows;
+	}
+}
+
+/* Rows outside the map whose reference the server sets null: one entry each. */
+static int64
+count_outside(const GdprPlan *plan, const GdprPlanNote *first)
+{
+	int64 rows = 0;
+	ListCell *lc;
+
+	foreach (lc, plan->notes)
+	{
+		GdprPlanNote *note = lfirst(lc);
+
+		if (note->blocker != NULL || note->relid != first->relid)
+			continue;
+		if (note == first || rows > 0)
+			rows += note->rows;
+		else
+			return 0; /* counted with an earlier note */
+	}
+	return rows;
+}
+
+static bool
+is_in_map(const GdprPlan *plan, const GdprPlanNote *note)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->map->relations)
+	{
+		if (note_is_of(note, lfirst(lc)))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -87,7 +137,7 @@ append_counts(StringInfo buf, const char *label, const Counts *counts)
 		appendStringInfoString(buf, "null");
 	else
 		escape_json(buf, counts->ground);
-	if (counts->has_until)
+	if (counts->has_until && !counts->endless)
 		appendStringInfo(buf, ",\"until\":\"%s\"}",
 						 JsonEncodeDateTime(date,
 											DateADTGetDatum(counts->until),
@@ -119,8 +169,10 @@ gdpr_certificate_relations(const GdprPlan *plan)
 		GdprPlanNote *note = lfirst(lc);
 
 		memset(&counts, 0, sizeof(counts));
-		counts.unlinked = note->rows;
-		if (note->blocker == NULL)
+		if (note->blocker != NULL || is_in_map(plan, note))
+			continue;
+		counts.unlinked = count_outside(plan, note);
+		if (counts.unlinked > 0)
 			append_counts(&buf, gdpr_ident_relation(note->relid), &counts);
 	}
 	appendStringInfoChar(&buf, ']');

@@ -13,6 +13,7 @@
 #include "base/ident.h"
 #include "base/options.h"
 #include "base/sql.h"
+#include "base/type.h"
 #include "catalog/pg_type.h"
 #include "enctype/enctype.h"
 #include "funcapi.h"
@@ -38,6 +39,19 @@ GDPR_FUNCTION(gdpr_export_rows);
 typedef void (*RowTaker)(const GdprRelation *relation, uint64 i, Datum json,
 						 void *arg);
 
+/*
+ * Json is made with a type's cast to json, where it has one.  A cast that no
+ * superuser made is not run with the rights of who exports: the value is
+ * printed instead, which for an enum and a range is the same.
+ */
+static char *
+printed_text(const char *name, bool array)
+{
+	return psprintf("CASE WHEN c.%s IS NULL THEN NULL ELSE"
+					" pg_catalog.format('%%s', c.%s)%s END AS %s",
+					name, name, array ? "::pg_catalog.text[]" : "", name);
+}
+
 static char *
 column_text(Form_pg_attribute att)
 {
@@ -49,6 +63,8 @@ column_text(Form_pg_attribute att)
 		return psprintf("(c.%s)::pg_catalog.text AS %s", name, name);
 	if (OidIsValid(element) && gdpr_enctype_is(getBaseType(element)))
 		return psprintf("(c.%s)::pg_catalog.text[] AS %s", name, name);
+	if (gdpr_type_has_foreign_scalar(type))
+		return printed_text(name, OidIsValid(element));
 	return psprintf("c.%s", name);
 }
 
@@ -105,7 +121,7 @@ append_leaf_query(StringInfo buf, const GdprPlanLeaf *leaf, bool sortable,
 {
 	const GdprRelation *relation = leaf->relation;
 
-	appendStringInfoString(buf, "SELECT pg_catalog.row_to_json(d) AS j");
+	appendStringInfoString(buf, "SELECT pg_catalog.row_to_json(d.*) AS j");
 	for (int i = 0; sortable && i < relation->nprimary; i++)
 		appendStringInfo(buf, ", c.%s AS k%d",
 						 gdpr_ident_column(relation->relid,

@@ -131,13 +131,18 @@ blocker_list(const GdprPlan *plan)
 }
 
 static void
-check_plan(const Forget *forget, const char *expected_hash)
+check_hash(const Forget *forget, const char *expected_hash)
 {
 	if (expected_hash != NULL && strcmp(expected_hash, forget->plan_hash) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_BLOCKED),
 				 errmsg("the plan is not the one that \"plan_hash\" names"),
 				 errhint("Rows or the map changed since; look at the plan again.")));
+}
+
+static void
+check_blockers(const Forget *forget)
+{
 	if (gdpr_plan_is_blocked(forget->plan))
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_BLOCKED),
@@ -191,9 +196,10 @@ gdpr_forget(PG_FUNCTION_ARGS)
 	gdpr_key_pseudonym(NameStr(forget.subject->map->kind), forget.subject->key,
 					   forget.pseudonym);
 	make_plan(&forget, dry_run);
+	check_hash(&forget, expected_hash);
 	if (!dry_run)
 	{
-		check_plan(&forget, expected_hash);
+		check_blockers(&forget);
 		carry_out(&forget,
 				  PG_ARGISNULL(2) ? NULL
 								  : text_to_cstring(PG_GETARG_TEXT_PP(2)),

@@ -274,9 +274,11 @@ gdpr_verify_plan(GdprPlan *plan, List *remembered)
 	CommandCounterIncrement();
 	staying = survivors(plan);
 	check_walk(plan, staying);
-	gdpr_sql_begin_caller(&scope);
+	gdpr_sql_begin_pinned(&scope);
 	foreach (lc, remembered)
 		check_remembered(staying, lfirst(lc));
+	gdpr_sql_end_caller(&scope);
+	gdpr_sql_begin_caller(&scope);
 	foreach (lc, plan->updates)
 	{
 		GdprPlanUpdate *update = lfirst(lc);

@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/ident.h"
+#include "registry/predicate.h"
 #include "subject/graph_build.h"
 #include "subject/walk.h"
 #include "utils/builtins.h"
@@ -187,6 +188,17 @@ relation_of(GraphWork *work, int node)
 	return relation;
 }
 
+/* Not one whose type was changed: a cast to date could be anybody's. */
+static AttrNumber
+since_column(const GdprLink *link, const char *name)
+{
+	AttrNumber attnum = get_attnum(link->child_relid, name);
+
+	return attnum > 0 && gdpr_registry_is_date(link->child_relid, attnum)
+			   ? attnum
+			   : InvalidAttrNumber;
+}
+
 static void
 take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 {
@@ -196,6 +208,8 @@ take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 	link->declared = true;
 	link->decided = true;
 	link->predicate = declared->predicate;
+	if (link->predicate != NULL)
+		gdpr_predicate_check(link->child_relid, link->predicate);
 	link->ground = declared->ground;
 	link->law = declared->law;
 	link->keep = declared->keep;
@@ -203,7 +217,7 @@ take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 		link->keep_from = find_name(declared->keep_from, starts,
 									lengthof(starts));
 	if (declared->keep_since != NULL)
-		link->keep_since = get_attnum(link->child_relid, declared->keep_since);
+		link->keep_since = since_column(link, declared->keep_since);
 }
 
 /* A relation outside the map is shown one step behind its nearest neighbour. */

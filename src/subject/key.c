@@ -71,23 +71,20 @@ join_composite(List *values)
 	return buf.data;
 }
 
-/* The text of a key value, the same under every setting of the session. */
-static char *
-canonical(Oid type, const char *expression)
+/*
+ * What the type prints, by no cast that its owner may have made.  Strings
+ * without the blanks that char(n) adds.
+ */
+char *
+gdpr_key_canonical(Oid type, const char *expression)
 {
 	char category;
 	bool preferred;
 
-	if (type == TIMESTAMPTZOID)
-		return psprintf("pg_catalog.to_json(pg_catalog.timezone('UTC', %s)) "
-						"OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]",
-						expression);
 	get_type_category_preferred(type, &category, &preferred);
 	if (gdpr_enctype_is(type) || category == TYPCATEGORY_STRING)
 		return psprintf("(%s)::pg_catalog.text", expression);
-	return psprintf(
-		"pg_catalog.to_json(%s) OPERATOR(pg_catalog.#>>) '{}'::pg_catalog.text[]",
-		expression);
+	return psprintf("pg_catalog.format('%%s', %s)", expression);
 }
 
 static Oid
@@ -108,6 +105,15 @@ key_equality(Oid type)
 	return entry->eq_opr;
 }
 
+/* Types that take the beginning of a longer text: that is another's name. */
+static bool
+is_cut_off(Oid type, const char *text)
+{
+	return (type == NAMEOID && strlen(text) >= NAMEDATALEN) ||
+		   (type == CHAROID && strlen(text) > 1 &&
+			!(text[0] == '\\' && strlen(text) == 4));
+}
+
 static bool
 parse_values(const GdprMap *map, List *parts, GdprArgs *args)
 {
@@ -120,7 +126,8 @@ parse_values(const GdprMap *map, List *parts, GdprArgs *args)
 		int32 typmod = -1;
 		Datum value;
 
-		if (!gdpr_input_try(type, typmod, lfirst(lc), &value))
+		if (is_cut_off(type, lfirst(lc)) ||
+			!gdpr_input_try(type, typmod, lfirst(lc), &value))
 			return false;
 		gdpr_statement_arg(args, type, value);
 	}
@@ -142,7 +149,7 @@ root_query(const GdprMap *map, bool lock)
 														  map->keys[i]));
 		Oid type = key_type(map, i);
 
-		appendStringInfo(&buf, ", %s", canonical(type, column));
+		appendStringInfo(&buf, ", %s", gdpr_key_canonical(type, column));
 		appendStringInfo(&where, " %s %s %s $%d", i == 0 ? "WHERE" : "AND",
 						 column, gdpr_ident_operator(key_equality(type)),
 						 i + 1);
@@ -192,7 +199,8 @@ take_absent_key(GdprSubject *subject, const GdprArgs *args,
 	initStringInfo(&buf);
 	for (int i = 0; i < args->n; i++)
 		appendStringInfo(&buf, "%s%s", i == 0 ? "SELECT " : ", ",
-						 canonical(args->types[i], psprintf("$%d", i + 1)));
+						 gdpr_key_canonical(args->types[i],
+											psprintf("$%d", i + 1)));
 	gdpr_statement_run(buf.data, args, true, NULL);
 	take_key(subject, 1, context);
 }
@@ -234,7 +242,7 @@ find_in_kind(const char *text, const char *kind, bool read_only)
 		parts = split_composite(text, subject->map->nkeys);
 	if (parts == NIL || !parse_values(subject->map, parts, args))
 		return subject;
-	gdpr_sql_begin_caller(&scope);
+	gdpr_sql_begin_canonical(&scope);
 	find_root(subject, args, false, read_only, context);
 	if (!subject->found)
 		take_absent_key(subject, args, context);
@@ -290,9 +298,10 @@ gdpr_key_refind(GdprSubject *subject, bool lock)
 	GdprArgs *args = gdpr_statement_args();
 	GdprSqlScope scope;
 
+	/* Read with the settings that they were printed with. */
+	gdpr_sql_begin_canonical(&scope);
 	if (!parse_values(subject->map, subject->values, args))
 		elog(ERROR, "a key value cannot be read back");
-	gdpr_sql_begin_caller(&scope);
 	find_root(subject, args, lock, false, context);
 	gdpr_sql_end_caller(&scope);
 }

@@ -28,6 +28,12 @@ extern GdprSubject *gdpr_key_resolve(const char *subject, const char *kind,
 									 bool read_only);
 
 /*
+ * An expression as text that is the same in every session, if it is run
+ * between gdpr_sql_begin_canonical() and its end.
+ */
+extern char *gdpr_key_canonical(Oid type, const char *expression);
+
+/*
  * Looks for the root row again with a new snapshot, and takes it FOR UPDATE
  * when lock; sets found, leaf and tid.
  */

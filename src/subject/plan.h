@@ -56,6 +56,7 @@ struct GdprPlanRow
 	DateADT base; /* what the period of a kept row counts from */
 	bool has_until;
 	DateADT until;
+	bool endless;		/* kept, with no date to count from */
 	const char *ground; /* of keeping, NULL without one */
 	const char *reason; /* where it is not the link's */
 	bool pending;		/* its update would change something */

@@ -91,10 +91,12 @@ reduce_parents(GdprPlan *plan)
 	do
 	{
 		changed = false;
-		for (int i = 0; i < plan->nedges; i++)
+		/* Backwards: the walk found parents first, so a chain is one pass. */
+		for (int i = plan->nedges - 1; i >= 0; i--)
 		{
 			GdprPlanEdge *edge = &plan->edges[i];
 
+			CHECK_FOR_INTERRUPTS();
 			if (!needs_parent(plan, edge))
 				continue;
 			edge->parent->reduced = changed = true;

@@ -176,18 +176,16 @@ link_reference(GdprLink *link)
 static void
 outside_row(GdprPlan *plan, GdprPlanRow *parent, GdprPlanReference *reference)
 {
-	GdprPlanOutside *outside = NULL;
-	ListCell *lc;
+	GdprPlanOutside *outside = plan->outside == NIL ? NULL
+													: llast(plan->outside);
 
 	parent->shared = parent->owns;
-	foreach (lc, plan->outside)
+	/* The rows come parent by parent; two entries of one would do no harm. */
+	if (outside != NULL && outside->parent == parent &&
+		outside->reference == reference)
 	{
-		outside = lfirst(lc);
-		if (outside->parent == parent && outside->reference == reference)
-		{
-			outside->rows++;
-			return;
-		}
+		outside->rows++;
+		return;
 	}
 	outside = palloc(sizeof(GdprPlanOutside));
 	outside->parent = parent;

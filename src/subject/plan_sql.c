@@ -94,6 +94,12 @@ gdpr_plan_join(const GdprLink *link, const char *parent, const char *child)
 	return buf.data;
 }
 
+static bool
+same_blocker(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 void
 gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
 				const char *reason, const char *blocker)
@@ -103,8 +109,8 @@ gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
 
 	if (note != NULL && note->relid == relid &&
 		strcmp(note->action, action) == 0 &&
-		strcmp(note->reason, reason) == 0 && note->blocker != NULL &&
-		blocker != NULL && strcmp(note->blocker, blocker) == 0)
+		strcmp(note->reason, reason) == 0 &&
+		same_blocker(note->blocker, blocker))
 	{
 		if (rows > 0)
 			note->rows += rows;

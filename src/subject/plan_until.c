@@ -11,10 +11,14 @@
 
 #include "base/guc.h"
 #include "datatype/timestamp.h"
+#include "miscadmin.h"
 #include "subject/plan.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
+
+/* 1 January 200000; periods are no longer than 1000 years. */
+#define LATEST_BASE (date2j(200000, 1, 1) - POSTGRES_EPOCH_JDATE)
 
 static bool
 raise_date(bool *has, DateADT *date, DateADT other)
@@ -45,6 +49,9 @@ period_end(const GdprLink *link, DateADT base)
 	Datum interval;
 	Datum end;
 
+	/* Never, or so late that a timestamp cannot say it. */
+	if (DATE_NOT_FINITE(base) || base > LATEST_BASE)
+		return base == DATEVAL_NOBEGIN ? DATEVAL_NOBEGIN : DATEVAL_NOEND;
 	if (link->keep_from == GDPR_KEEP_CALENDAR_YEAR_END)
 		base = year_end(base, 12, 31);
 	else if (link->keep_from == GDPR_KEEP_FISCAL_YEAR_END)
@@ -82,6 +89,18 @@ spread_base(GdprPlanEdge *edge)
 	return false;
 }
 
+/* Kept, but nothing says since when: no end can be promised. */
+static void
+note_endless(GdprPlanEdge *edge)
+{
+	GdprPlanRow *row = edge->child;
+
+	if (!keeps(edge) || row->has_until)
+		return;
+	row->endless = true;
+	row->reason = "kept without an end: its date is null";
+}
+
 static bool
 spread_until(GdprPlanEdge *edge)
 {
@@ -100,6 +119,8 @@ spread_until(GdprPlanEdge *edge)
 	}
 	if (child->has_until)
 		changed |= raise_date(&parent->has_until, &parent->until, child->until);
+	changed |= child->endless && !parent->endless;
+	parent->endless |= child->endless;
 	return changed;
 }
 
@@ -111,8 +132,12 @@ spread(GdprPlan *plan, bool (*step)(GdprPlanEdge *edge))
 	do
 	{
 		changed = false;
+		/* Both ways: dates come down the chains, ends go up. */
 		for (int i = 0; i < plan->nedges; i++)
 			changed |= step(&plan->edges[i]);
+		for (int i = plan->nedges - 1; i >= 0; i--)
+			changed |= step(&plan->edges[i]);
+		CHECK_FOR_INTERRUPTS();
 	} while (changed);
 }
 
@@ -138,6 +163,8 @@ gdpr_plan_find_until(GdprPlan *plan)
 	spread(plan, spread_base);
 	for (int i = 0; i < plan->nedges; i++)
 		take_period(&plan->edges[i]);
+	for (int i = 0; i < plan->nedges; i++)
+		note_endless(&plan->edges[i]);
 	spread(plan, spread_until);
 	MemoryContextSwitchTo(old);
 }

@@ -213,11 +213,14 @@ identity_columns(const GdprPlanUpdate *update, StringInfo buf)
 	for (int i = 0; i < relation->nprimary; i++)
 	{
 		char *name = get_attname(relation->relid, relation->primary[i], false);
+		Oid type = getBaseType(
+			get_atttype(relation->relid, relation->primary[i]));
 
 		if (gdpr_plan_has_set(update, get_attnum(update->leaf->relid, name)))
 			return false;
-		appendStringInfo(buf, "%sc.%s", i == 0 ? "" : ", ",
-						 quote_identifier(name));
+		appendStringInfo(
+			buf, "%s%s", i == 0 ? "" : ", ",
+			gdpr_key_canonical(type, psprintf("c.%s", quote_identifier(name))));
 	}
 	return relation->nprimary > 0;
 }
@@ -226,8 +229,10 @@ static void
 find_identities(GdprPlan *plan, GdprPlanUpdate *update, const char *columns)
 {
 	GdprArgs *args = gdpr_statement_args();
+	GdprSqlScope scope;
 	uint64 n;
 
+	gdpr_sql_begin_canonical(&scope);
 	gdpr_statement_arg(args, TIDARRAYOID,
 					   gdpr_plan_tids(update->rows, update->nrows, NULL));
 	n = gdpr_statement_run(
@@ -249,6 +254,7 @@ find_identities(GdprPlan *plan, GdprPlanUpdate *update, const char *columns)
 			TextDatumGetCString(gdpr_statement_value(i, 2, &isnull)));
 	}
 	SPI_freetuptable(SPI_tuptable);
+	gdpr_sql_end_caller(&scope);
 }
 
 static void

@@ -453,7 +453,7 @@ gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode)
 	root->action = GDPR_ACTION_DELETE;
 	root->rank = RANK_ROOT;
 	enqueue(root);
-	gdpr_sql_begin_caller(&scope);
+	gdpr_sql_begin_pinned(&scope);
 	do
 	{
 		while (expand_all(plan))
