@@ -44,23 +44,44 @@ typedef struct Operand
 {
 	Datum datum;
 	Rank rank;
-	GdprEnvelope env; /* head only */
+	GdprEnvelope env;					   /* head only */
+	uint8 fetched[GDPR_ENVELOPE_HEAD_LEN]; /* the head of a toasted value */
 } Operand;
 
-static Operand
-operand(Datum datum)
+/*
+ * A sort compares for as long as it runs in one memory context, so nothing is
+ * left behind here: what came from a TOAST table moves into the operand.
+ */
+static GdprBytes
+look_at_head(Operand *op)
 {
-	Operand result = {.datum = datum};
-	GdprBytes head = gdpr_value_head(datum);
+	struct varlena *raw = (struct varlena *) DatumGetPointer(op->datum);
+	struct varlena *slice;
+	GdprBytes head;
 
-	if (!gdpr_envelope_peek(head.data, head.length, &result.env))
-		result.rank = RANK_OTHER;
-	else if (result.env.tag != NULL)
-		result.rank = RANK_TAGGED;
+	if (!VARATT_IS_EXTERNAL(raw) && !VARATT_IS_COMPRESSED(raw))
+		return gdpr_value_bytes(raw);
+	slice = PG_DETOAST_DATUM_SLICE(op->datum, 0, GDPR_ENVELOPE_HEAD_LEN);
+	head = gdpr_value_bytes(slice);
+	memcpy(op->fetched, head.data, head.length);
+	head.data = op->fetched;
+	pfree(slice);
+	return head;
+}
+
+static void
+look(Operand *op, Datum datum)
+{
+	GdprBytes head;
+
+	op->datum = datum;
+	head = look_at_head(op);
+	if (!gdpr_envelope_peek(head.data, head.length, &op->env))
+		op->rank = RANK_OTHER;
+	else if (op->env.tag != NULL)
+		op->rank = RANK_TAGGED;
 	else
-		result.rank = gdpr_value_is_loose(&result.env) ? RANK_LOOSE
-													   : RANK_OTHER;
-	return result;
+		op->rank = gdpr_value_is_loose(&op->env) ? RANK_LOOSE : RANK_OTHER;
 }
 
 static GdprBytes
@@ -129,9 +150,11 @@ compare_loose(const Operand *a, const Operand *b)
 static int
 compare(Datum left, Datum right)
 {
-	Operand a = operand(left);
-	Operand b = operand(right);
+	Operand a;
+	Operand b;
 
+	look(&a, left);
+	look(&b, right);
 	if (a.rank == RANK_TAGGED && b.rank == RANK_TAGGED)
 		return memcmp(a.env.tag, b.env.tag, GDPR_TAG_LEN);
 	if (a.rank != b.rank)
@@ -164,9 +187,11 @@ loose_matches(FmgrInfo *flinfo, const Operand *loose, const Operand *tagged)
 static bool
 values_equal(FmgrInfo *flinfo, Datum left, Datum right)
 {
-	Operand a = operand(left);
-	Operand b = operand(right);
+	Operand a;
+	Operand b;
 
+	look(&a, left);
+	look(&b, right);
 	if (a.rank == RANK_TAGGED && b.rank == RANK_TAGGED)
 		return memcmp(a.env.tag, b.env.tag, GDPR_TAG_LEN) == 0;
 	if (a.rank == RANK_LOOSE && b.rank == RANK_TAGGED)
@@ -192,8 +217,9 @@ equal_text(FmgrInfo *flinfo, Datum value, text *string)
 {
 	GdprProbeSource source = {&gdpr_kind_text, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
-	Operand op = operand(value);
+	Operand op;
 
+	look(&op, value);
 	if (gdpr_envelope_text_form(data, source.bytes.length) ==
 		GDPR_TEXT_ENVELOPE)
 		return values_equal(
@@ -281,11 +307,12 @@ gdpr_enctext_cmp(PG_FUNCTION_ARGS)
 static uint64
 hash_value(Datum datum, uint64 seed)
 {
-	Operand op = operand(datum);
+	Operand op;
 	GdprBytes plain;
 	uint8 *buffer = NULL;
 	uint64 hash;
 
+	look(&op, datum);
 	if (op.rank == RANK_TAGGED)
 		return hash_bytes_extended(op.env.tag, GDPR_TAG_LEN, seed);
 	if (op.rank != RANK_LOOSE || !open_loose(&op, &plain, &buffer))

@@ -208,6 +208,20 @@ RESET min_parallel_table_scan_size;
 RESET max_parallel_workers_per_gather;
 RESET parallel_leader_participation;
 
+-- a sort of values in a TOAST table leaves nothing behind
+SET ROLE enctext_user;
+CREATE TABLE toasted (e enctext('enctext_ops'));
+INSERT INTO toasted SELECT repeat(g::text, 1000)::text FROM generate_series(1, 4000) g;
+RESET ROLE;
+SET enable_hashagg = off;
+BEGIN;
+DECLARE sorted CURSOR FOR SELECT DISTINCT e FROM toasted;
+MOVE 1 FROM sorted;
+SELECT name, pg_size_pretty(used_bytes) FROM pg_backend_memory_contexts
+	WHERE used_bytes > 1500000 AND name <> 'CacheMemoryContext';
+ROLLBACK;
+RESET enable_hashagg;
+
 -- how the operators are marked
 RESET ROLE;
 SELECT p.oid::regprocedure, p.provolatile, p.proleakproof, p.proparallel, p.proisstrict FROM pg_proc p
