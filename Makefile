@@ -67,6 +67,7 @@ OBJS = \
 	src/enctype/value.o \
 	src/gdpr_ext.o \
 	src/hooks.o \
+	src/mask/conflict.o \
 	src/mask/mask.o \
 	src/registry/check.o \
 	src/registry/column.o \

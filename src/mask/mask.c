@@ -12,11 +12,12 @@
 #include "base/ident.h"
 #include "base/input.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_index.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
+#include "mask/conflict.h"
 #include "mask/mask.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -107,33 +108,6 @@ pseudonym_conflict(Oid type, int32 typmod)
 	return NULL;
 }
 
-/* Would a value that stands in many rows clash? */
-static bool
-alone_unique(Relation rel, AttrNumber attnum, bool null)
-{
-	List *indexes = RelationGetIndexList(rel);
-	bool found = false;
-	ListCell *lc;
-
-	foreach (lc, indexes)
-	{
-		HeapTuple tuple = SearchSysCache1(INDEXRELID,
-										  ObjectIdGetDatum(lfirst_oid(lc)));
-		Form_pg_index index;
-
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		index = (Form_pg_index) GETSTRUCT(tuple);
-		if (index->indisunique && index->indnkeyatts == 1 &&
-			index->indkey.values[0] == attnum &&
-			(!null || index->indnullsnotdistinct))
-			found = true;
-		ReleaseSysCache(tuple);
-	}
-	list_free(indexes);
-	return found;
-}
-
 static bool
 references_other(Relation rel, AttrNumber attnum)
 {
@@ -209,9 +183,27 @@ domain_not_null(Oid type)
 	return found;
 }
 
+/* A domain may check anything; a pseudonym is tried with an example. */
+static bool
+fits_domain(Relation rel, Form_pg_attribute att, const GdprMask *mask)
+{
+	const uint8 bytes[GDPR_TAG_LEN] = {1};
+	const char *text = mask->constant;
+	Datum ignored;
+
+	if (get_typtype(att->atttypid) != TYPTYPE_DOMAIN ||
+		mask->strategy == GDPR_MASK_NULL ||
+		gdpr_enctype_is(getBaseType(att->atttypid)))
+		return true;
+	if (mask->strategy == GDPR_MASK_PSEUDONYM)
+		text = gdpr_mask_pseudonym(RelationGetRelid(rel), att->attnum, bytes);
+	return gdpr_input_try(att->atttypid, att->atttypmod, text, &ignored);
+}
+
 static const char *
 column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 {
+	const char *conflict = NULL;
 	bool null = mask->strategy == GDPR_MASK_NULL;
 	int32 typmod;
 	Oid type = base_type(att, &typmod);
@@ -223,11 +215,17 @@ column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 	if (referenced_by_other(rel, att->attnum))
 		return "a foreign key refers to the column";
 	if (mask->strategy != GDPR_MASK_PSEUDONYM &&
-		alone_unique(rel, att->attnum, null))
+		gdpr_conflict_unique(rel, att->attnum, null))
 		return "the column is UNIQUE, which one value for all rows breaks";
+	if (att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+		return "the column is GENERATED ALWAYS AS IDENTITY";
+	if (gdpr_conflict_partition_key(rel, att->attnum))
+		return "the column is part of the partition key";
 	if (mask->strategy == GDPR_MASK_PSEUDONYM)
-		return pseudonym_conflict(type, typmod);
-	return NULL;
+		conflict = pseudonym_conflict(type, typmod);
+	if (conflict == NULL && !fits_domain(rel, att, mask))
+		return "the column's domain does not take such a value";
+	return conflict;
 }
 
 const char *

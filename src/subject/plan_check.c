@@ -49,13 +49,16 @@ future_columns(const GdprPlanUpdate *update, Relation rel)
 	return buf.data;
 }
 
-/* Does the check look at a column that is set, and at no whole row? */
+/*
+ * Does the check look at a column that is set, and at no whole row?  One that
+ * is not valid may be broken by any change of an old row.
+ */
 static bool
-check_concerns(const GdprPlanUpdate *update, Node *check)
+check_concerns(const GdprPlanUpdate *update, Node *check, bool valid)
 {
 	Bitmapset *columns = NULL;
 	int i = -1;
-	bool concerns = false;
+	bool concerns = !valid;
 
 	pull_varattnos(check, 1, &columns);
 	while ((i = bms_next_member(columns, i)) >= 0)
@@ -80,7 +83,7 @@ check_texts(const GdprPlanUpdate *update, Relation rel, List **names)
 	{
 		Node *check = stringToNode(constraints->check[i].ccbin);
 
-		if (!check_concerns(update, check))
+		if (!check_concerns(update, check, constraints->check[i].ccvalid))
 			continue;
 		texts = lappend(
 			texts,

@@ -162,6 +162,37 @@ SELECT relation, action, rows, reason FROM gdpr.forget_plan('6', 'hs_buyer') WHE
 SELECT r FROM json_array_elements(gdpr_forget('6', 'hs_buyer')->'relations') r WHERE r->>'relation' IN ('hs.click', 'hs.visit');
 SELECT count(visit), count(first) FROM click;
 
+-- 7. What else a column cannot take.
+CREATE DOMAIN mailbox AS text CHECK (value LIKE '%@%');
+CREATE TABLE member (id int PRIMARY KEY, club int NOT NULL REFERENCES buyer, email text, nick text, mail mailbox NOT NULL,
+	n int GENERATED ALWAYS AS IDENTITY, room text, EXCLUDE USING btree (room WITH =), note text, bad text);
+CREATE UNIQUE INDEX ON member (lower(email));
+CREATE TABLE parted (id int, club int NOT NULL REFERENCES buyer, land text, town text) PARTITION BY LIST (land);
+CREATE TABLE parted_fi PARTITION OF parted FOR VALUES IN ('fi') PARTITION BY LIST (lower(town));
+CREATE TABLE parted_rest PARTITION OF parted_fi DEFAULT;
+INSERT INTO member (id, club, email, nick, mail, bad) VALUES (1, 1, 'a@x', 'a', 'a@x', 'no'), (2, 2, 'b@x', 'b', 'b@x', 'yes');
+SELECT gdpr.declare_column('member', 'email', 'email', 'constant:gone');
+SELECT gdpr.declare_column('member', 'room', 'other', 'constant:gone');
+SELECT gdpr.declare_column('member', 'mail', 'email', 'pseudonym');
+SELECT gdpr.declare_column('member', 'mail', 'email', 'constant:gone');
+SELECT gdpr.declare_column('member', 'n', 'other', 'pseudonym');
+SELECT gdpr.declare_column('parted', 'land', 'other', 'constant:gone');
+SELECT gdpr.declare_column('parted', 'town', 'other', 'constant:gone');
+SELECT gdpr.declare_column('parted_rest', 'town', 'other', 'pseudonym');
+SELECT gdpr.declare_column('member', 'email', 'email', 'pseudonym');
+SELECT gdpr.declare_column('member', 'mail', 'email', 'constant:gone@example.org');
+SELECT gdpr.declare_column('member', 'nick', 'username', 'constant:gone');
+ALTER TABLE member ADD CONSTRAINT good CHECK (bad = 'yes') NOT VALID;
+SELECT gdpr.declare_link('member', '{club}', 'buyer', '{id}', on_forget => 'anonymise');
+SELECT gdpr.declare_link('parted', '{club}', 'buyer', '{id}', belongs => 'none');
+SELECT ready('hs_buyer');
+SELECT relation, action, blocker FROM gdpr.forget_plan('1', 'hs_buyer') WHERE blocker IS NOT NULL;
+SELECT relation, action, blocker FROM gdpr.forget_plan('2', 'hs_buyer') WHERE blocker IS NOT NULL;
+-- Constraints that came after the declaration are lines of the plan.
+CREATE UNIQUE INDEX ON member (lower(nick));
+ALTER DOMAIN mailbox ADD CHECK (value NOT LIKE 'gone%') NOT VALID;
+SELECT relation, action, blocker FROM gdpr.forget_plan('2', 'hs_buyer') WHERE blocker IS NOT NULL ORDER BY blocker;
+
 SELECT gdpr.undeclare_subject(kind) FROM gdpr.subject WHERE kind ~ '^hs_' ORDER BY kind;
 DROP SCHEMA hs CASCADE;
 SELECT gdpr.revoke_duty('hs_owner', 'operator');
