@@ -50,6 +50,7 @@ OBJS = \
 	src/enctype/envelope.o \
 	src/enctype/guard.o \
 	src/enctype/guard_drop.o \
+	src/enctype/guard_statistics.o \
 	src/enctype/input.o \
 	src/enctype/leak.o \
 	src/enctype/ops.o \

@@ -372,6 +372,8 @@ check_relation(Oid relid)
 		check_columns(relation);
 	check_indexes(relation);
 	RelationClose(relation);
+	if (gdpr_typetree_relation(relid))
+		gdpr_guard_statistics(relid);
 	if (!temporary && gdpr_typetree_relation(relid))
 	{
 		check_foreign_keys(relid);

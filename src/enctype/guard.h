@@ -16,6 +16,12 @@ extern void gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object,
 							int column);
 
 /*
+ * Takes ANALYZE off columns and index expressions that would show values in
+ * pg_statistic; inside the scope of the extension's own SQL.
+ */
+extern void gdpr_guard_statistics(Oid relid);
+
+/*
  * While true, ALTER TYPE away is allowed: gdpr.decrypt_column is at work.
  * Returns the value before, which the caller restores in PG_FINALLY.
  */
