@@ -16,27 +16,45 @@ typedef enum Verdict
 	VERDICT_NO_KEY,	   /* lacks its tag and cannot get one */
 } Verdict;
 
+/* An equality tag as it was made here. */
+typedef struct MadeTag
+{
+	uint8 generation;
+	uint8 bytes[GDPR_TAG_LEN];
+} MadeTag;
+
 /*
  * Recomputes the equality tag of a payload.  One of a generation that is not
  * available here cannot be judged and gives way to one of the current.
+ *
+ * The context is looked up after the value was opened, and may be gone again:
+ * a restore in other sessions brings contexts while values are read.
  */
 static Verdict
-verify_tag(const GdprKind *kind, const GdprContext *context,
-		   const GdprEnvelope *env, GdprBytes payload, uint8 *tag)
+verify_tag(const GdprKind *kind, const GdprEnvelope *env, GdprBytes payload,
+		   MadeTag *made)
 {
-	if (env->tag != NULL &&
-		gdpr_value_tag(kind, context, env->tag_generation, payload, tag))
-		return memcmp(tag, env->tag, GDPR_TAG_LEN) == 0 ? VERDICT_GOOD
-														: VERDICT_FORGED;
-	if (gdpr_value_tag(kind, context, context->tag_generation, payload, tag))
+	const GdprContext *context = gdpr_keyring_context(env->context);
+
+	if (context != NULL && env->tag != NULL &&
+		gdpr_value_tag(kind, context, env->tag_generation, payload,
+					   made->bytes))
+		return memcmp(made->bytes, env->tag, GDPR_TAG_LEN) == 0
+				   ? VERDICT_GOOD
+				   : VERDICT_FORGED;
+	if (context != NULL &&
+		gdpr_value_tag(kind, context, context->tag_generation, payload,
+					   made->bytes))
+	{
+		made->generation = context->tag_generation;
 		return VERDICT_NEEDS_TAG;
+	}
 	return env->tag != NULL ? VERDICT_GOOD : VERDICT_NO_KEY;
 }
 
 static Verdict
-verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
+verify(const GdprKind *kind, const GdprEnvelope *env, MadeTag *made)
 {
-	const GdprContext *context = gdpr_keyring_context(env->context);
 	uint8 *buffer = palloc(env->length + 1);
 	GdprBytes payload = {buffer, env->length};
 	Verdict verdict = VERDICT_GOOD;
@@ -52,7 +70,7 @@ verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
 			break;
 		case GDPR_OPENED:
 			if (kind->canonical != NULL)
-				verdict = verify_tag(kind, context, env, payload, tag);
+				verdict = verify_tag(kind, env, payload, made);
 			explicit_bzero(buffer, env->length);
 			break;
 		case GDPR_OPEN_EMPTY:
@@ -64,7 +82,7 @@ verify(const GdprKind *kind, const GdprEnvelope *env, uint8 *tag)
 
 /* The same value with another tag, or with the one its text form left out. */
 static struct varlena *
-add_tag(const GdprEnvelope *env, const uint8 *tag)
+add_tag(const GdprEnvelope *env, const MadeTag *made)
 {
 	GdprEnvelope tagged = *env;
 	size_t rest_length = GDPR_NONCE_LEN + env->length + GDPR_GCM_TAG_LEN;
@@ -73,8 +91,8 @@ add_tag(const GdprEnvelope *env, const uint8 *tag)
 	Size size;
 
 	tagged.flags |= GDPR_FLAG_TAG;
-	tagged.tag = tag;
-	tagged.tag_generation = gdpr_keyring_context(env->context)->tag_generation;
+	tagged.tag = made->bytes;
+	tagged.tag_generation = made->generation;
 	size = VARHDRSZ + gdpr_envelope_size(tagged.flags, true, env->length);
 	value = (struct varlena *) palloc(size);
 	SET_VARSIZE(value, size);
@@ -91,13 +109,13 @@ static struct varlena *
 take_verbatim(const GdprKind *kind, struct varlena *value,
 			  const GdprEnvelope *env, Node *escontext)
 {
-	uint8 tag[GDPR_TAG_LEN];
+	MadeTag made;
 
 	if (env->flags & GDPR_FLAG_ERASED)
 		return env->tag != NULL || kind->canonical == NULL
 				   ? value
 				   : gdpr_value_make_erased(kind, env->context);
-	switch (verify(kind, env, tag))
+	switch (verify(kind, env, &made))
 	{
 		case VERDICT_GOOD:
 			break;
@@ -106,7 +124,7 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 					 errmsg("encrypted value does not authenticate")));
 		case VERDICT_NEEDS_TAG:
-			return add_tag(env, tag);
+			return add_tag(env, &made);
 		case VERDICT_NO_KEY:
 			ereport(ERROR,
 					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
