@@ -304,6 +304,24 @@ find_context(Name name)
 }
 
 /*
+ * The report's first line.  What is reported is what will be so when the type
+ * changes: the lock is taken before anything is looked at.
+ */
+static void
+begin_report(FunctionCallInfo fcinfo, const Column *column, const char *type,
+			 bool dry_run)
+{
+	if (!dry_run)
+		LockRelationOid(column->relid, AccessExclusiveLock);
+	InitMaterializedSRF(fcinfo, 0);
+	put_row(fcinfo, "column", psprintf("%s.%s", column->relation, column->name),
+			psprintf("%s becomes %s",
+					 format_type_with_typemod(column->typid, column->typmod),
+					 type),
+			false);
+}
+
+/*
  * gdpr.encrypt_column(relation regclass, column_name name, context name,
  * options jsonb)
  */
@@ -327,15 +345,7 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 				 errhint("Columns of type text, varchar, char and citext can be encrypted.")));
 	type = gdpr_ident_type(encrypted_type(options.type), context->hash);
 
-	/* What is reported is what will be so when the type changes. */
-	if (!options.dry_run)
-		LockRelationOid(column.relid, AccessExclusiveLock);
-	InitMaterializedSRF(fcinfo, 0);
-	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
-			psprintf("%s becomes %s",
-					 format_type_with_typemod(column.typid, column.typmod),
-					 type),
-			false);
+	begin_report(fcinfo, &column, type, options.dry_run);
 	blockers = report_dependents(fcinfo, &column, false);
 	report_roles(fcinfo, &column, context);
 	if (options.dry_run)
@@ -382,14 +392,7 @@ gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 				 errmsg("column %s is not encrypted", column.name)));
 	type = plain_type(options.type);
 
-	if (!options.dry_run)
-		LockRelationOid(column.relid, AccessExclusiveLock);
-	InitMaterializedSRF(fcinfo, 0);
-	put_row(fcinfo, "column", psprintf("%s.%s", column.relation, column.name),
-			psprintf("%s becomes %s",
-					 format_type_with_typemod(column.typid, column.typmod),
-					 type),
-			false);
+	begin_report(fcinfo, &column, type, options.dry_run);
 	blockers = report_dependents(fcinfo, &column, true);
 	if (options.dry_run)
 		PG_RETURN_NULL();
