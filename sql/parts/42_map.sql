@@ -78,7 +78,7 @@ CREATE FUNCTION gdpr.registry_on_rename()
 	RETURNS event_trigger
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'gdpr_registry_on_rename';
-COMMENT ON FUNCTION gdpr.registry_on_rename() IS 'follows renamed columns in declarations';
+COMMENT ON FUNCTION gdpr.registry_on_rename() IS 'follows renamed columns in declarations; warns of partitions that leave';
 REVOKE ALL ON FUNCTION gdpr.registry_on_rename() FROM PUBLIC;
 
 CREATE EVENT TRIGGER gdpr_registry_on_drop ON sql_drop

@@ -107,6 +107,8 @@ gdpr_sql_begin_canonical(GdprSqlScope *scope)
 	set_local("TimeZone", "UTC");
 	set_local("extra_float_digits", "1");
 	set_local("lc_monetary", "C");
+	/* A plan made for one key shows it, to auto_explain for one. */
+	set_local("plan_cache_mode", "force_generic_plan");
 }
 
 void

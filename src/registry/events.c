@@ -12,6 +12,7 @@
 #include "base/ident.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -139,18 +140,23 @@ gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+static ArrayType *
+oid_array(const List *oids)
+{
+	Datum *values = palloc(sizeof(Datum) * list_length(oids));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, oids)
+		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
 /* The relation and everything that inherited its column. */
 static ArrayType *
 renamed_relations(Oid relid)
 {
-	List *all = find_all_inheritors(relid, NoLock, NULL);
-	Datum *values = palloc(sizeof(Datum) * list_length(all));
-	int n = 0;
-	ListCell *lc;
-
-	foreach (lc, all)
-		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
-	return construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+	return oid_array(find_all_inheritors(relid, NoLock, NULL));
 }
 
 static void
@@ -182,17 +188,86 @@ rename_column(Oid relid, const char *from, const char *to)
 				 errhint("Declare the link again with gdpr.declare_link().")));
 }
 
-Datum
-gdpr_registry_on_rename(PG_FUNCTION_ARGS)
+static void
+follow_rename(const RenameStmt *stmt)
 {
-	RenameStmt *stmt = (RenameStmt *) event_data(fcinfo)->parsetree;
 	Oid relid;
 
-	if (!IsA(stmt, RenameStmt) || stmt->renameType != OBJECT_COLUMN ||
-		stmt->relation == NULL || !tables_are_there())
-		PG_RETURN_NULL();
+	if (stmt->renameType != OBJECT_COLUMN || stmt->relation == NULL)
+		return;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (OidIsValid(relid))
 		rename_column(relid, stmt->subname, stmt->newname);
+}
+
+/* Is anything said about the relation, or about one that it is a part of? */
+static bool
+is_covered(Oid relid)
+{
+	List *all = list_make1_oid(relid);
+	Oid types[] = {OIDARRAYOID};
+	Datum values[1];
+	GdprSqlScope scope;
+	bool result;
+
+	if (get_rel_relispartition(relid))
+		all = list_concat(all, get_partition_ancestors(relid));
+	values[0] = PointerGetDatum(oid_array(all));
+	gdpr_sql_begin_own(&scope);
+	result =
+		gdpr_sql_run(
+			"SELECT 1 FROM gdpr.link "
+			"WHERE child = ANY ($1) OR parent = ANY ($1) "
+			"UNION ALL SELECT 1 FROM gdpr.subject WHERE relation = ANY ($1) "
+			"UNION ALL SELECT 1 FROM gdpr.personal_column WHERE relation = ANY ($1)",
+			1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	gdpr_sql_end_own(&scope);
+	return result;
+}
+
+static void
+warn_of_parting(const RangeVar *part, const RangeVar *whole)
+{
+	Oid part_relid = RangeVarGetRelid(part, NoLock, true);
+	Oid whole_relid = RangeVarGetRelid(whole, NoLock, true);
+
+	if (!OidIsValid(part_relid) || !OidIsValid(whole_relid) ||
+		!is_covered(whole_relid))
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("what is declared about relation %s no longer covers the rows of %s",
+					gdpr_ident_relation(whole_relid), gdpr_ident_relation(part_relid)),
+			 errhint("Declare links and columns of it, or drop it: export and erasure do not find its rows.")));
+}
+
+/* A part that leaves takes its rows along; its own foreign keys stay links. */
+static void
+follow_parting(const AlterTableStmt *stmt)
+{
+	ListCell *lc;
+
+	foreach (lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DetachPartition)
+			warn_of_parting(((PartitionCmd *) cmd->def)->name, stmt->relation);
+		else if (cmd->subtype == AT_DropInherit)
+			warn_of_parting(stmt->relation, (RangeVar *) cmd->def);
+	}
+}
+
+Datum
+gdpr_registry_on_rename(PG_FUNCTION_ARGS)
+{
+	Node *stmt = (Node *) event_data(fcinfo)->parsetree;
+
+	if (!tables_are_there())
+		PG_RETURN_NULL();
+	if (IsA(stmt, RenameStmt))
+		follow_rename((RenameStmt *) stmt);
+	else if (IsA(stmt, AlterTableStmt))
+		follow_parting((AlterTableStmt *) stmt);
 	PG_RETURN_NULL();
 }

@@ -63,8 +63,9 @@ check_map(const GdprMap *map)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_MAP_NOT_APPROVED),
 				 errmsg("the map of kind \"%s\" is not approved", NameStr(map->kind)),
-				 errhint("Look at gdpr.data_map('%s'), decide what is open, and run gdpr.approve_map('%s').",
-						 NameStr(map->kind), NameStr(map->kind))));
+				 errhint("Look at gdpr.data_map(%s), decide what is open, and run gdpr.approve_map(%s).",
+						 quote_literal_cstr(NameStr(map->kind)),
+						 quote_literal_cstr(NameStr(map->kind)))));
 }
 
 static void

@@ -271,8 +271,9 @@ is_declared_column(const GdprRelation *relation, const char *name)
 	return false;
 }
 
+/* What a foreign key refers by cannot be masked; an e-mail address can. */
 static bool
-is_link_column(const GdprMap *map, Oid relid, AttrNumber attnum)
+is_key_column(const GdprMap *map, Oid relid, AttrNumber attnum)
 {
 	ListCell *lc;
 
@@ -280,7 +281,7 @@ is_link_column(const GdprMap *map, Oid relid, AttrNumber attnum)
 	{
 		GdprLink *link = lfirst(lc);
 
-		for (int i = 0; i < link->ncolumns; i++)
+		for (int i = 0; OidIsValid(link->constraint) && i < link->ncolumns; i++)
 		{
 			if ((link->child_relid == relid &&
 				 link->child_columns[i] == attnum) ||
@@ -308,7 +309,7 @@ note_undeclared_text(const GdprMap *map, GdprRelation *relation)
 		if (column->attisdropped ||
 			TypeCategory(getBaseType(column->atttypid)) != TYPCATEGORY_STRING ||
 			is_declared_column(relation, NameStr(column->attname)) ||
-			is_link_column(map, relation->relid, column->attnum))
+			is_key_column(map, relation->relid, column->attnum))
 			continue;
 		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
 						 quote_identifier(NameStr(column->attname)));

@@ -58,4 +58,34 @@ my @leaks = grep { /\Q$canary\E/ } split /\n/, $log;
 is(scalar(@leaks), 0, 'no canary is in the log')
   or diag(join("\n", map { s/\Q$canary\E\S*/<canary>/gr } @leaks[ 0 .. ($#leaks < 9 ? $#leaks : 9) ]));
 
+# Nor do the plans by which a person is looked for: auto_explain shows those of
+# nested statements.  Foreign key checks of the server's own do show keys.
+$node->start;
+$offset = -s $node->logfile;
+my $quiet =
+  $node->safe_psql('postgres', 'SHOW server_version_num') >= 160000
+  ? 'SET auto_explain.log_parameter_max_length = 0;'
+  : '';
+$node->safe_psql('postgres', "CREATE EXTENSION IF NOT EXISTS gdpr_ext");
+$node->safe_psql(
+	'postgres', "
+CREATE TABLE explained (id text PRIMARY KEY, name text);
+CREATE TABLE explained_child (id text NOT NULL REFERENCES explained);
+INSERT INTO explained VALUES ('kanaria' || 'lintu-key', 'kanaria' || 'lintu-name');
+INSERT INTO explained_child SELECT id FROM explained;
+SELECT gdpr.declare_subject('explained', 'explained');
+SELECT gdpr.approve_map('explained');
+LOAD 'auto_explain';
+SET auto_explain.log_min_duration = 0;
+SET auto_explain.log_nested_statements = on;
+$quiet
+PREPARE run(text) AS SELECT gdpr_export(\$1), gdpr_forget(\$1, dry_run => true), (SELECT count(*) FROM gdpr.forget_plan(\$1));
+SELECT 'kanaria' || 'lintu-key' AS key \\gset
+EXECUTE run(:'key');
+");
+my $plans = slurp_file($node->logfile, $offset);
+like($plans, qr/explained_child/, 'auto_explain shows the nested plans');
+unlike($plans, qr/\Q$canary\E/, 'and no key in them');
+$node->stop;
+
 done_testing();
