@@ -23,6 +23,7 @@ MODULE_big = $(EXTENSION)
 
 # One line an object, sorted: test/lint/files.sh compares the list with src/.
 OBJS = \
+	src/base/attempt.o \
 	src/base/guc.o \
 	src/base/ident.o \
 	src/base/input.o \

@@ -7,12 +7,10 @@
  */
 #include "base/compat.h"
 
-#include "access/xact.h"
+#include "base/attempt.h"
 #include "base/input.h"
 #include "base/redact.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 static bool
 is_about_the_value(int sqlerrcode)
@@ -23,41 +21,40 @@ is_about_the_value(int sqlerrcode)
 		   category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
 }
 
+typedef struct Conversion
+{
+	Oid input;
+	Oid param;
+	int32 typmod;
+	char *text;
+	Datum *value;
+} Conversion;
+
+static void
+convert(void *argument)
+{
+	Conversion *conversion = argument;
+
+	*conversion->value = OidInputFunctionCall(conversion->input,
+											  conversion->text,
+											  conversion->param,
+											  conversion->typmod);
+}
+
 bool
 gdpr_input_try(Oid typid, int32 typmod, const char *text, Datum *value)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char *copy = pstrdup(text);
-	volatile bool fits = true;
-	Oid input;
-	Oid param;
+	Conversion conversion = {.typmod = typmod,
+							 .text = pstrdup(text),
+							 .value = value};
+	ErrorData *error;
 
-	getTypeInputInfo(typid, &input, &param);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*value = OidInputFunctionCall(input, copy, param, typmod);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_about_the_value(error->sqlerrcode))
-			gdpr_redact_rethrow(error, NULL);
-		FreeErrorData(error);
-		fits = false;
-	}
-	PG_END_TRY();
-	return fits;
+	getTypeInputInfo(typid, &conversion.input, &conversion.param);
+	error = gdpr_attempt(convert, &conversion);
+	if (error == NULL)
+		return true;
+	if (!is_about_the_value(error->sqlerrcode))
+		gdpr_redact_rethrow(error, NULL);
+	FreeErrorData(error);
+	return false;
 }

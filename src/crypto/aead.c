@@ -85,13 +85,11 @@ gdpr_aead_seal(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
 			   size_t aad_length, const uint8 *in, size_t length, uint8 *out)
 {
 	EVP_CIPHER_CTX *ctx = aead->seal;
-	OSSL_PARAM tag[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-										  out + length, GDPR_GCM_TAG_LEN),
-		OSSL_PARAM_construct_end()};
+	OSSL_PARAM params[2];
 	int done = 0;
 	bool ok;
 
+	set_tag_param(params, out + length);
 	ok = EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, nonce) == 1;
 	if (ok && aad_length > 0)
 		ok = EVP_EncryptUpdate(ctx, NULL, &done, aad, (int) aad_length) == 1;
@@ -99,7 +97,7 @@ gdpr_aead_seal(GdprAead *aead, const uint8 *nonce, const uint8 *aad,
 		ok = EVP_EncryptUpdate(ctx, out, &done, in, (int) length) == 1;
 	if (ok)
 		ok = EVP_EncryptFinal_ex(ctx, out + length, &done) == 1 &&
-			 EVP_CIPHER_CTX_get_params(ctx, tag) == 1; /* cheaper than _ctrl */
+			 EVP_CIPHER_CTX_get_params(ctx, params) == 1;
 	if (!ok)
 		elog(ERROR, "AES-256-GCM encryption failed");
 }

@@ -17,7 +17,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
+#include "base/attempt.h"
 #include "base/errors.h"
 #include "base/ident.h"
 #include "catalog/indexing.h"
@@ -29,7 +29,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* One statement: an update, or the deletes of a leaf. */
@@ -190,8 +189,9 @@ worst_obstacle(List *steps)
 }
 
 static void
-run_together(List *steps)
+run_together(void *list)
 {
+	List *steps = list;
 	StringInfoData with;
 	StringInfoData counts;
 	GdprArgs *args = gdpr_statement_args();
@@ -237,36 +237,14 @@ is_worth_another_way(int sqlerrcode)
 static bool
 try_together(List *steps)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = true;
+	ErrorData *error = gdpr_attempt(run_together, steps);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		run_together(steps);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_worth_another_way(error->sqlerrcode))
-			ReThrowError(error);
-		FreeErrorData(error);
-		done = false;
-	}
-	PG_END_TRY();
-	return done;
+	if (error == NULL)
+		return true;
+	if (!is_worth_another_way(error->sqlerrcode))
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
 }
 
 /* ---- one after the other ---- */
