@@ -27,6 +27,9 @@ typedef struct RelationEntry
 
 static HTAB *relations = NULL;
 
+/* The last answer: one statement asks about its relation several times. */
+static RelationEntry last = {InvalidOid, false};
+
 static void look_into(Oid typid, int32 typmod, GdprTypetree *found);
 
 /*
@@ -39,6 +42,7 @@ forget_relation(Datum arg, Oid relid)
 	HASH_SEQ_STATUS status;
 	RelationEntry *entry;
 
+	last.relid = InvalidOid;
 	if (relations == NULL)
 		return;
 	if (OidIsValid(relid))
@@ -156,13 +160,18 @@ gdpr_typetree_relation(Oid relid)
 	GdprTypetree found = {false, false};
 	Relation relation;
 
+	if (relid == last.relid && OidIsValid(relid))
+		return last.encrypted;
 	if (relid < FirstNormalObjectId || !OidIsValid(gdpr_enctype_text_oid()))
 		return false;
 	if (relations == NULL)
 		make_relations();
 	entry = hash_search(relations, &relid, HASH_FIND, NULL);
 	if (entry != NULL)
+	{
+		last = *entry;
 		return entry->encrypted;
+	}
 
 	relation = RelationIdGetRelation(relid);
 	if (!RelationIsValid(relation))
