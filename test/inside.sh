@@ -77,7 +77,7 @@ demo)
 	build_quietly || exit 1
 	start_server main || exit 1
 	createdb shop || exit 1
-	PGDATABASE=shop exec bash demo/run.sh
+	PGDATABASE=shop exec bash demo/run.sh ${GDPR_DEMO_SIZE:+"$GDPR_DEMO_SIZE"}
 	;;
 psql-server)
 	build_quietly || exit 1

@@ -127,6 +127,13 @@ REFRESH MATERIALIZED VIEW CONCURRENTLY dup;
 REFRESH MATERIALIZED VIEW dup;
 CREATE TABLE parted (id int, e enctext('leak_pii')) PARTITION BY LIST (id);
 INSERT INTO parted VALUES (1, 'kanarialintu-a');
+CREATE TABLE parted2 PARTITION OF parted FOR VALUES IN (2);
+INSERT INTO parted2 VALUES (3, 'kanarialintu-a');
+INSERT INTO parted VALUES (2, 'kanarialintu-a');
+UPDATE parted2 SET id = 3;
+CREATE DOMAIN checked_value AS enctext('leak_pii') CHECK (gdpr.enctext_hash(VALUE) IS NULL);
+CREATE TABLE of_domain (d checked_value);
+INSERT INTO of_domain VALUES ('kanarialintu-a');
 
 -- COPY FROM: the line's number, not the line
 COPY t (id, e) FROM STDIN;

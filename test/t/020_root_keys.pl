@@ -248,6 +248,9 @@ $node->restart;
 is($node->safe_psql('postgres', $status), 'crm 2 false false, pii 1 false false', 'without keys the server starts');
 is($node->safe_psql('postgres', 'SELECT * FROM gdpr.key_fingerprint()'), '', 'has no fingerprint to show');
 is(state_of(q(SELECT gdpr.create_context('late'))), 'PD006', 'and the first use raises PD006');
+$node->safe_psql('postgres', 'CREATE TABLE subject (id int PRIMARY KEY)');
+is(state_of(q(SELECT gdpr.declare_subject('subject', 'subject'))), 'PD006', 'to declare a subject');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM gdpr.subject'), 0, 'which is then not declared');
 is(state_of($rows), 'PD006', 'to read');
 is(state_of(q(INSERT INTO person VALUES ('kanarialintu-2'))), 'PD006', 'and to write');
 

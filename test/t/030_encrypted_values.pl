@@ -172,6 +172,27 @@ for my $binary (qw(false true))
 	is(as($node, 'reader', 'DELETE FROM person WHERE id = 800; SELECT 1'), '1', 'undone');
 }
 
+# --- a background worker that is no parallel worker shows nobody plaintext, not a reader either
+
+$keyless->append_conf('postgresql.conf', "gdpr.root_key_file = '$ENV{GDPR_ROOT_KEY_FILE}'\n");
+$keyless->restart;
+$keyless->safe_psql('postgres', q(
+	SELECT gdpr.grant_context('pii', CURRENT_USER);
+	CREATE TABLE shown (id int, form text);
+	CREATE FUNCTION show() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN INSERT INTO public.shown VALUES (NEW.id, format('%s', NEW.e)); RETURN NEW; END$$;
+	CREATE TRIGGER show AFTER INSERT ON person FOR EACH ROW EXECUTE FUNCTION show();
+	ALTER TABLE person ENABLE ALWAYS TRIGGER show;
+));
+$keyless->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION '" . $node->connstr
+	  . " dbname=postgres' PUBLICATION p WITH (copy_data = false)");
+is(as($node, 'reader', "INSERT INTO person VALUES (900, '${canary}900'); SELECT 1"), '1', 'a change for the worker');
+$node->wait_for_catchup('s');
+is($keyless->safe_psql('postgres', "SELECT e FROM person WHERE id = 900"), "${canary}900", 'a session of the same role reads');
+like($keyless->safe_psql('postgres', 'SELECT form FROM shown WHERE id = 900'), qr/^gdpr:A/, 'the worker saw ciphertext');
+$keyless->safe_psql('postgres', 'DROP SUBSCRIPTION s');
+is(as($node, 'reader', 'DELETE FROM person WHERE id = 900; SELECT 1'), '1', 'undone');
+
 # --- a standby
 
 $node->backup('b');
