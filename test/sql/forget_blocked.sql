@@ -29,6 +29,7 @@ INSERT INTO c_null VALUES (1), (1);
 INSERT INTO d_null VALUES (1);
 SELECT * FROM blockers('1', 'rb_person');
 SELECT gdpr_forget('1', 'rb_person');
+\echo :LAST_ERROR_SQLSTATE
 SELECT gdpr_forget('1', 'rb_person', dry_run => true)->'blockers' AS blockers;
 SELECT count(*) FROM person;
 DELETE FROM a_none; DELETE FROM b_cascade; DELETE FROM d_null;
@@ -41,6 +42,7 @@ SELECT * FROM c_null;
 CREATE TABLE e_new (person int REFERENCES person);
 SELECT * FROM blockers('2', 'rb_person');
 SELECT gdpr_forget('2', 'rb_person');
+\echo :LAST_ERROR_SQLSTATE
 DROP TABLE e_new;
 
 -- 3. Masks: what a column cannot take is refused when it is declared ...
@@ -113,16 +115,20 @@ INSERT INTO head VALUES (1, 'kanarialintu-1');
 INSERT INTO body VALUES (1, 1, 'a', NULL), (2, 1, 'b', NULL);
 CREATE TRIGGER hold BEFORE DELETE ON body FOR EACH ROW WHEN (OLD.id = 2) EXECUTE FUNCTION hold();
 SELECT gdpr_forget('1', 'rb_head');
+\echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER hold ON body;
 CREATE TRIGGER again AFTER DELETE ON head FOR EACH ROW EXECUTE FUNCTION again();
 SELECT gdpr_forget('1', 'rb_head');
+\echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER again ON head;
 CREATE TRIGGER talk AFTER DELETE ON head FOR EACH ROW EXECUTE FUNCTION talk();
 SELECT gdpr_forget('1', 'rb_head');
+\echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER talk ON head;
 CREATE RULE other AS ON DELETE TO body DO INSTEAD NOTHING;
 SELECT * FROM blockers('1', 'rb_head');
 SELECT gdpr_forget('1', 'rb_head');
+\echo :LAST_ERROR_SQLSTATE
 DROP RULE other ON body;
 CREATE TABLE log (what text);
 CREATE RULE also AS ON DELETE TO body DO ALSO INSERT INTO rb.log VALUES ('gone');
@@ -155,6 +161,7 @@ INSERT INTO kept VALUES (1, 1, '2024-01-01');
 CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := OLD.name; RETURN NEW; END $$;
 CREATE TRIGGER back BEFORE UPDATE ON keeper FOR EACH ROW EXECUTE FUNCTION back();
 SELECT gdpr_forget('1', 'rb_keeper');
+\echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER back ON keeper;
 SELECT gdpr_forget('1', 'rb_keeper')->>'changed' AS changed;
 
@@ -169,6 +176,7 @@ INSERT INTO letter VALUES ('kanarialintu-r1', 'birds');
 CREATE FUNCTION mail_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO rb.letter VALUES (OLD.email, 'again'); RETURN NULL; END $$;
 CREATE TRIGGER mail_again AFTER DELETE ON reader FOR EACH ROW EXECUTE FUNCTION mail_again();
 SELECT gdpr_forget('1', 'rb_reader');
+\echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER mail_again ON reader;
 SELECT gdpr_forget('1', 'rb_reader')->>'changed' AS changed;
 SELECT count(*) AS letters FROM letter;
