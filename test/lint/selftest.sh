@@ -103,6 +103,8 @@ caught sizes '901 lines'
 
 echo '| `PD099` | plant |' >>docs/errors.md
 caught sqlstates 'PD099'
+echo 'void f(void) { ereport(ERROR, errcode(ERRCODE_DIVISION_BY_ZERO), errmsg("x")); }' >src/base/plant.c
+caught sqlstates '22012'
 
 touch test/sql/plant.sql 2>/dev/null || { mkdir -p test/sql && touch test/sql/plant.sql; }
 caught tests 'expected/plant.out is missing'
