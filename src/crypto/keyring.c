@@ -90,9 +90,8 @@ drop_at_exit(int code, Datum arg)
 	free_retired(InvalidLocalTransactionId);
 }
 
-/* May tables be looked at here? */
-static bool
-can_look(void)
+bool
+gdpr_keyring_can_look(void)
 {
 	return IsTransactionState() && OidIsValid(MyDatabaseId) && !am_walsender &&
 		   !HistoricSnapshotActive();
@@ -129,7 +128,7 @@ refresh_cache(void)
 const GdprContext *
 gdpr_keyring_context(uint32 hash)
 {
-	if (!can_look())
+	if (!gdpr_keyring_can_look())
 		return NULL;
 	if (cache == NULL || cache_stale || retired != NULL)
 		refresh_cache();
@@ -153,7 +152,7 @@ gdpr_keyring_context_by_name(const char *name)
 bool
 gdpr_keyring_has_domain(const char *name)
 {
-	if (!can_look())
+	if (!gdpr_keyring_can_look())
 		return false;
 	refresh_cache();
 	for (GdprDomain *domain = cache ? cache->domains : NULL; domain;

@@ -46,6 +46,9 @@ typedef struct GdprContext
  */
 extern uint32 gdpr_keyring_hash(const char *name);
 
+/* May contexts be looked up here? */
+extern bool gdpr_keyring_can_look(void);
+
 /* NULL when there is no such context, or no way to look (see above). */
 extern const GdprContext *gdpr_keyring_context(uint32 hash);
 extern const GdprContext *gdpr_keyring_context_by_name(const char *name);

@@ -50,6 +50,10 @@ gdpr_value_context(uint32 hash)
 {
 	const GdprContext *context = gdpr_keyring_context(hash);
 
+	if (context == NULL && !gdpr_keyring_can_look())
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("keys are not available to replication and logical decoding")));
 	if (context == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

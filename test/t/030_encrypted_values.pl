@@ -153,6 +153,16 @@ my $stdout = $node->pg_recvlogical_upto('postgres', 'decoded', $end, $PostgreSQL
 like($stdout, qr/e\[.*\]:'gdpr:AR/, 'so does a walsender');
 unlike($stdout, qr/\Q$canary\E/, 'without plaintext');
 
+for my $query ("SELECT e::text FROM person", "SELECT id FROM person WHERE e = '${canary}7'", "INSERT INTO person VALUES (701, '$canary')")
+{
+	my ($seen, $messages) = ('', '');
+	$node->psql('postgres', $query, stdout => \$seen, stderr => \$messages, replication => 'database',
+		extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	like("$seen$messages", qr/^\S*\s*ERROR:\s+PD006$/, 'a replication connection has no keys: ' . substr($query, 0, 6));
+}
+is($node->safe_psql('postgres', "SELECT count(*) FROM person WHERE format('%s', e) LIKE 'gdpr:AR%' AND id = 7", replication => 'database'),
+	'1', 'and sees the stored form');
+
 # --- logical replication into a server without keys
 
 $keyless->append_conf('postgresql.conf', "gdpr.root_key_file = ''\n");
