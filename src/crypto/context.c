@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "base/errors.h"
+#include "base/options.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "crypto/keyring_internal.h"
@@ -19,7 +20,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 
 static const char *const privileges[] = {"read", "search", "write"};
 
@@ -54,40 +54,21 @@ check_privilege(const char *privilege)
 			 errhint("The privileges are \"read\", \"search\" and \"write\".")));
 }
 
-static void
-bad_option(const char *problem)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid options of gdpr.create_context: %s", problem),
-			 errhint("The only option is \"tag_domain\", a name.")));
-}
-
 /* The option tag_domain; NULL when it is not given. */
 static char *
 parse_options(Jsonb *options)
 {
-	JsonbIterator *it = JsonbIteratorInit(&options->root);
-	JsonbValue v;
 	char *domain = NULL;
+	const GdprOption known[] = {{.name = "tag_domain", .text = &domain}};
 
-	if (!JB_ROOT_IS_OBJECT(options))
-		bad_option("not an object");
-	if (JB_ROOT_COUNT(options) == 0)
+	gdpr_options_parse(options, known, lengthof(known));
+	if (domain == NULL)
 		return NULL;
-	(void) JsonbIteratorNext(&it, &v, true);
-	while (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
-	{
-		if (v.val.string.len != strlen("tag_domain") ||
-			strncmp(v.val.string.val, "tag_domain", v.val.string.len) != 0)
-			bad_option("unknown key");
-		(void) JsonbIteratorNext(&it, &v, true);
-		if (v.type != jbvString || v.val.string.len == 0 ||
-			v.val.string.len >= NAMEDATALEN)
-			bad_option("the tag domain is not a name");
-		domain = pnstrdup(v.val.string.val, v.val.string.len);
-	}
-	if (domain != NULL && strcmp(domain, GDPR_CONTEXT_RESERVED) == 0)
+	if (domain[0] == '\0' || strlen(domain) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be a name", "tag_domain")));
+	if (strcmp(domain, GDPR_CONTEXT_RESERVED) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),
 				 errmsg("tag domain \"%s\" is reserved", GDPR_CONTEXT_RESERVED)));
