@@ -28,7 +28,9 @@ OBJS = \
 	src/base/ident.o \
 	src/base/input.o \
 	src/base/options.o \
+	src/base/origin.o \
 	src/base/redact.o \
+	src/base/session.o \
 	src/base/sql.o \
 	src/base/type.o \
 	src/crypto/aead.o \
@@ -43,6 +45,7 @@ OBJS = \
 	src/crypto/provider_file.o \
 	src/crypto/random.o \
 	src/crypto/root.o \
+	src/crypto/secret.o \
 	src/crypto/tag.o \
 	src/enctype/cast.o \
 	src/enctype/check.o \

@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "access/xact.h"
+#include "base/session.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
 #include "enctype/leak.h"
@@ -29,6 +30,13 @@ typedef struct SharedPart
 	void (*startup)(void);
 } SharedPart;
 
+/* Who looks at a utility statement before it runs, and may refuse it. */
+typedef void (*UtilityGuard)(Node *statement);
+
+/* Who looks at an object before it is dropped, and may refuse it. */
+typedef void (*DropGuard)(ObjectAccessType access, Oid class, Oid object,
+						  int column);
+
 typedef void (*HookFunction)(void);
 
 /* A hook variable of the server, our function for it, and who was there. */
@@ -44,10 +52,19 @@ static const SharedPart shared_parts[] = {
 	{gdpr_keyring_shmem_size, gdpr_keyring_shmem_startup},
 };
 
+static const UtilityGuard utility_guards[] = {
+	gdpr_guard_utility,
+};
+
+static const DropGuard drop_guards[] = {
+	gdpr_guard_drop,
+};
+
 static shmem_request_hook_type previous_shmem_request = NULL;
 static shmem_startup_hook_type previous_shmem_startup = NULL;
 static planner_hook_type previous_planner = NULL;
 static get_relation_info_hook_type previous_relation_info = NULL;
+static ExecutorStart_hook_type previous_executor_start = NULL;
 static ExecutorRun_hook_type previous_executor_run = NULL;
 static ExecutorFinish_hook_type previous_executor_finish = NULL;
 static ExecutorEnd_hook_type previous_executor_end = NULL;
@@ -89,6 +106,14 @@ relation_info(PlannerInfo *root, Oid relid, bool is_parent,
 	if (previous_relation_info)
 		previous_relation_info(root, relid, is_parent, relation);
 	gdpr_rewrite_level(root, relid);
+}
+
+static void
+executor_start(QueryDesc *query, int eflags)
+{
+	gdpr_session_sweep();
+	(previous_executor_start ? previous_executor_start
+							 : standard_ExecutorStart)(query, eflags);
 }
 
 static void
@@ -182,8 +207,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only,
 	GdprLeakScope scope;
 
 	/* In an aborted transaction no catalog may be looked at. */
-	if (IsTransactionState())
-		gdpr_guard_utility(statement->utilityStmt);
+	for (int i = 0; IsTransactionState() && i < lengthof(utility_guards); i++)
+		utility_guards[i](statement->utilityStmt);
 	if (!IsTransactionState() ||
 		!gdpr_leak_open_utility(&scope, statement->utilityStmt))
 	{
@@ -210,7 +235,8 @@ object_access(ObjectAccessType access, Oid class, Oid object, int column,
 {
 	if (previous_object_access)
 		previous_object_access(access, class, object, column, arg);
-	gdpr_guard_drop(access, class, object, column);
+	for (int i = 0; i < lengthof(drop_guards); i++)
+		drop_guards[i](access, class, object, column);
 }
 
 static void
@@ -232,6 +258,7 @@ static const Hook hooks[] = {
 	HOOK(shmem_startup_hook, shmem_startup, previous_shmem_startup, true),
 	HOOK(planner_hook, plan, previous_planner, false),
 	HOOK(get_relation_info_hook, relation_info, previous_relation_info, false),
+	HOOK(ExecutorStart_hook, executor_start, previous_executor_start, false),
 	HOOK(ExecutorRun_hook, executor_run, previous_executor_run, false),
 	HOOK(ExecutorFinish_hook, executor_finish, previous_executor_finish, false),
 	HOOK(ExecutorEnd_hook, executor_end, previous_executor_end, false),

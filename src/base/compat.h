@@ -96,6 +96,11 @@
 	parseTypeString(text, typid, typmod, false)
 #endif
 
+/* Does utils/guc_tables.h offer find_option()? */
+#if PG_VERSION_NUM >= 160000
+#define GDPR_HAS_FIND_OPTION
+#endif
+
 /* ExecutorRun_hook's parameters; needs executor/executor.h. */
 #if PG_VERSION_NUM >= 180000
 #define GDPR_RUN_PARAMETERS \

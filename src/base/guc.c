@@ -9,13 +9,17 @@
 #include "base/compat.h"
 
 #include "base/guc.h"
+#include "base/session.h"
 #include "utils/guc.h"
 
+char *gdpr_guc_actor = NULL;
 bool gdpr_guc_allow_drop = false;
 char *gdpr_guc_fiscal_year_end = NULL;
 int gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
+char *gdpr_guc_purpose = NULL;
 char *gdpr_guc_root_key_command = NULL;
 char *gdpr_guc_root_key_file = NULL;
+char *gdpr_guc_subject = NULL;
 
 static bool check_fiscal_year_end(char **newval, void **extra,
 								  GucSource source);
@@ -24,6 +28,7 @@ typedef enum SettingType
 {
 	SETTING_BOOL,
 	SETTING_ENUM,
+	SETTING_INT,
 	SETTING_STRING,
 } SettingType;
 
@@ -34,8 +39,10 @@ typedef struct Setting
 	GucContext context;
 	int flags;
 	void *variable;
-	const char *boot_string;				 /* SETTING_STRING */
-	int boot_number;						 /* SETTING_BOOL, SETTING_ENUM */
+	const char *boot_string; /* SETTING_STRING */
+	int boot_number;		 /* all others */
+	int min;				 /* SETTING_INT */
+	int max;
 	const struct config_enum_entry *options; /* SETTING_ENUM */
 	GucStringCheckHook check_string;
 	const char *short_desc;
@@ -49,6 +56,17 @@ static const struct config_enum_entry output_options[] = {
 
 /* Alphabetical; test/lint/settings.sh compares with docs/settings.md. */
 static const Setting settings[] = {
+	{
+		.name = "gdpr.actor",
+		.type = SETTING_STRING,
+		.context = PGC_USERSET,
+		.variable = &gdpr_guc_actor,
+		.boot_string = "",
+		.check_string = gdpr_session_check_actor,
+		.short_desc =
+			"The person at the application, as the application names her.",
+		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
+	},
 	{
 		.name = "gdpr.allow_drop",
 		.type = SETTING_BOOL,
@@ -85,6 +103,16 @@ static const Setting settings[] = {
 			"Roles without the read privilege see ciphertext in any case.",
 	},
 	{
+		.name = "gdpr.purpose",
+		.type = SETTING_STRING,
+		.context = PGC_USERSET,
+		.variable = &gdpr_guc_purpose,
+		.boot_string = "",
+		.check_string = gdpr_session_check_purpose,
+		.short_desc = "Why personal data is read: a declared purpose.",
+		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
+	},
+	{
 		.name = "gdpr.root_key_command",
 		.type = SETTING_STRING,
 		.context = PGC_SIGHUP,
@@ -106,6 +134,16 @@ static const Setting settings[] = {
 			"File that holds the root keys; read when the server starts.",
 		.long_desc =
 			"Lines of \"<id> <64 hex digits>\", the first is primary; outside the data directory, readable by the server's user alone.",
+	},
+	{
+		.name = "gdpr.subject",
+		.type = SETTING_STRING,
+		.context = PGC_USERSET,
+		.variable = &gdpr_guc_subject,
+		.boot_string = "",
+		.check_string = gdpr_session_check_subject,
+		.short_desc = "The person on whose behalf the session works: kind:key.",
+		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
 	},
 };
 
@@ -149,6 +187,12 @@ define_setting(const Setting *s)
 									 (int *) s->variable, s->boot_number,
 									 s->options, s->context, s->flags, NULL,
 									 NULL, NULL);
+			break;
+		case SETTING_INT:
+			DefineCustomIntVariable(s->name, s->short_desc, s->long_desc,
+									(int *) s->variable, s->boot_number, s->min,
+									s->max, s->context, s->flags, NULL, NULL,
+									NULL);
 			break;
 		case SETTING_STRING:
 			DefineCustomStringVariable(s->name, s->short_desc, s->long_desc,

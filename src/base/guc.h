@@ -11,11 +11,14 @@ typedef enum GdprOutput
 	GDPR_OUTPUT_CIPHERTEXT,
 } GdprOutput;
 
+extern char *gdpr_guc_actor; /* the session's three: by base/session.h */
 extern bool gdpr_guc_allow_drop;
 extern char *gdpr_guc_fiscal_year_end;
 extern int gdpr_guc_output;
+extern char *gdpr_guc_purpose;
 extern char *gdpr_guc_root_key_command;
 extern char *gdpr_guc_root_key_file;
+extern char *gdpr_guc_subject;
 
 extern void gdpr_guc_init(void);
 

@@ -11,10 +11,8 @@
 #include "base/compat.h"
 
 #include <openssl/core_names.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/params.h>
 
 #include "crypto/aead.h"

@@ -37,6 +37,7 @@ static GdprContextCache *cache = NULL;
 static GdprContext *last_found = NULL; /* a scan asks for one, row by row */
 static GdprContextCache *retired = NULL;
 static bool cache_stale = false;
+static uint64 loads = 0;
 static bool exit_registered = false;
 
 uint32
@@ -116,6 +117,7 @@ refresh_cache(void)
 		/* A change that arrives while we read makes the result stale again. */
 		cache_stale = false;
 		cache = gdpr_keyring_load(TopMemoryContext);
+		loads++;
 		if (!exit_registered)
 		{
 			before_shmem_exit(drop_at_exit, (Datum) 0);
@@ -147,6 +149,12 @@ gdpr_keyring_context_by_name(const char *name)
 	if (context != NULL && strcmp(NameStr(context->name), name) == 0)
 		return context;
 	return NULL;
+}
+
+uint64
+gdpr_keyring_loads(void)
+{
+	return loads;
 }
 
 bool

@@ -113,6 +113,9 @@ extern const GdprContext *gdpr_keyring_reserved(void);
 extern void gdpr_keyring_pseudonym(const char *purpose, const char *data,
 								   size_t length, uint8 *out);
 
+/* Goes up whenever this process has read the tables of keys anew. */
+extern uint64 gdpr_keyring_loads(void);
+
 /* Called by hooks.c and _PG_init. */
 extern Size gdpr_keyring_shmem_size(void);
 extern void gdpr_keyring_shmem_startup(void); /* reads the root keys */

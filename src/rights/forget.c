@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/options.h"
+#include "base/origin.h"
 #include "base/sql.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -152,6 +153,23 @@ check_blockers(const Forget *forget)
 				 errhint("gdpr.forget_plan shows every line of the plan.")));
 }
 
+/* Triggers of other tables, fired by it, count as the erasure too. */
+static void
+execute(GdprPlan *plan)
+{
+	GdprOrigin before = gdpr_origin_set(GDPR_ORIGIN_FORGET);
+
+	PG_TRY();
+	{
+		gdpr_execute_plan(plan);
+	}
+	PG_FINALLY();
+	{
+		gdpr_origin_set(before);
+	}
+	PG_END_TRY();
+}
+
 /* What is masked already and stays is no second erasure. */
 static void
 carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
@@ -163,7 +181,7 @@ carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
 		gdpr_ledger_find(kind, forget->pseudonym, erasure))
 		return;
 	remembered = gdpr_verify_remember(forget->plan);
-	gdpr_execute_plan(forget->plan);
+	execute(forget->plan);
 	gdpr_verify_plan(forget->plan, remembered);
 	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,
 					  forget->relations, reason, erasure);
