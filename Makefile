@@ -24,6 +24,7 @@ MODULE_big = $(EXTENSION)
 # One line an object, sorted: test/lint/files.sh compares the list with src/.
 OBJS = \
 	src/base/attempt.o \
+	src/base/digest.o \
 	src/base/guc.o \
 	src/base/ident.o \
 	src/base/input.o \
@@ -83,10 +84,16 @@ OBJS = \
 	src/registry/load.o \
 	src/registry/predicate.o \
 	src/registry/store.o \
+	src/retention/declare.o \
+	src/retention/rule.o \
+	src/retention/run.o \
+	src/retention/target.o \
 	src/rights/certificate.o \
 	src/rights/execute.o \
 	src/rights/export.o \
 	src/rights/forget.o \
+	src/rights/hold.o \
+	src/rights/kept.o \
 	src/rights/ledger.o \
 	src/rights/processing.o \
 	src/rights/show.o \
@@ -98,6 +105,7 @@ OBJS = \
 	src/subject/graph_facts.o \
 	src/subject/graph_hash.o \
 	src/subject/graph_relation.o \
+	src/subject/hold.o \
 	src/subject/inheritance.o \
 	src/subject/key.o \
 	src/subject/plan_check.o \
@@ -110,7 +118,11 @@ OBJS = \
 	src/subject/reference.o \
 	src/subject/sharing.o \
 	src/subject/statement.o \
-	src/subject/walk.o
+	src/subject/walk.o \
+	src/worker/database.o \
+	src/worker/guard.o \
+	src/worker/launcher.o \
+	src/worker/shared.o
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)

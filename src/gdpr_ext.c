@@ -11,6 +11,7 @@
 #include "enctype/rewrite.h"
 #include "enctype/typetree.h"
 #include "hooks.h"
+#include "worker/worker.h"
 
 GDPR_MODULE_MAGIC;
 
@@ -27,6 +28,7 @@ _PG_init(void)
 	gdpr_typetree_init();
 	gdpr_rewrite_init();
 	gdpr_leak_init();
+	gdpr_worker_init();
 
 	gdpr_hooks_init();
 }

@@ -22,6 +22,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "tcop/utility.h"
+#include "worker/worker.h"
 
 /* Who keeps something in shared memory; filled in this order. */
 typedef struct SharedPart
@@ -50,14 +51,17 @@ typedef struct Hook
 
 static const SharedPart shared_parts[] = {
 	{gdpr_keyring_shmem_size, gdpr_keyring_shmem_startup},
+	{gdpr_worker_shmem_size, gdpr_worker_shmem_startup},
 };
 
 static const UtilityGuard utility_guards[] = {
 	gdpr_guard_utility,
+	gdpr_worker_guard_utility,
 };
 
 static const DropGuard drop_guards[] = {
 	gdpr_guard_drop,
+	gdpr_worker_guard_drop,
 };
 
 static shmem_request_hook_type previous_shmem_request = NULL;

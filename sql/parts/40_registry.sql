@@ -53,6 +53,7 @@ CREATE TABLE gdpr.link (
 	keep interval,
 	keep_from text CHECK (keep_from IN ('row', 'calendar_year_end', 'fiscal_year_end')),
 	keep_since name,
+	then_action text CHECK (then_action IN ('delete', 'anonymise')),
 	predicate text,
 	declared_by name NOT NULL DEFAULT SESSION_USER,
 	declared_at timestamptz NOT NULL DEFAULT now(),

@@ -69,6 +69,14 @@
 	pg_class_ownercheck((relid), (role))
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_owns_database(database, role) \
+	object_ownercheck(DatabaseRelationId, (database), (role))
+#else
+#define gdpr_compat_owns_database(database, role) \
+	pg_database_ownercheck((database), (role))
+#endif
+
 /* 16 lets input functions report bad input without raising an error. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy_value, ...) \

@@ -14,12 +14,16 @@
 
 char *gdpr_guc_actor = NULL;
 bool gdpr_guc_allow_drop = false;
+bool gdpr_guc_enabled = false;
 char *gdpr_guc_fiscal_year_end = NULL;
+int gdpr_guc_max_workers = 3;
 int gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
 char *gdpr_guc_purpose = NULL;
+int gdpr_guc_retention_delay = 0;
 char *gdpr_guc_root_key_command = NULL;
 char *gdpr_guc_root_key_file = NULL;
 char *gdpr_guc_subject = NULL;
+int gdpr_guc_worker_naptime = 60;
 
 static bool check_fiscal_year_end(char **newval, void **extra,
 								  GucSource source);
@@ -79,6 +83,16 @@ static const Setting settings[] = {
 			"Encrypted columns are never dropped by it: decrypt them first.",
 	},
 	{
+		.name = "gdpr.enabled",
+		.type = SETTING_BOOL,
+		.context = PGC_SUSET,
+		.variable = &gdpr_guc_enabled,
+		.boot_number = false,
+		.short_desc = "Does the background worker work in this database?",
+		.long_desc =
+			"Set for a database by CREATE EXTENSION; copies of the database do not have it.",
+	},
+	{
 		.name = "gdpr.fiscal_year_end",
 		.type = SETTING_STRING,
 		.context = PGC_SUSET,
@@ -89,6 +103,17 @@ static const Setting settings[] = {
 			"The last day of the controller's financial year, as MM-DD.",
 		.long_desc =
 			"Counts for links that are kept from the end of the financial year.",
+	},
+	{
+		.name = "gdpr.max_workers",
+		.type = SETTING_INT,
+		.context = PGC_SIGHUP,
+		.variable = &gdpr_guc_max_workers,
+		.boot_number = 3,
+		.min = 1,
+		.max = 64,
+		.short_desc = "Databases that background workers work in at a time.",
+		.long_desc = "Each takes one of max_worker_processes.",
 	},
 	{
 		.name = "gdpr.output",
@@ -111,6 +136,18 @@ static const Setting settings[] = {
 		.check_string = gdpr_session_check_purpose,
 		.short_desc = "Why personal data is read: a declared purpose.",
 		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
+	},
+	{
+		.name = "gdpr.retention_delay",
+		.type = SETTING_INT,
+		.context = PGC_SUSET,
+		.flags = GUC_UNIT_MS,
+		.variable = &gdpr_guc_retention_delay,
+		.boot_number = 0,
+		.min = 0,
+		.max = 60000,
+		.short_desc = "How long retention sleeps after each batch.",
+		.long_desc = "Gives others the disk, at the price of a longer run.",
 	},
 	{
 		.name = "gdpr.root_key_command",
@@ -144,6 +181,18 @@ static const Setting settings[] = {
 		.check_string = gdpr_session_check_subject,
 		.short_desc = "The person on whose behalf the session works: kind:key.",
 		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
+	},
+	{
+		.name = "gdpr.worker_naptime",
+		.type = SETTING_INT,
+		.context = PGC_SIGHUP,
+		.flags = GUC_UNIT_S,
+		.variable = &gdpr_guc_worker_naptime,
+		.boot_number = 60,
+		.min = 1,
+		.max = 86400,
+		.short_desc = "How often a background worker looks into each database.",
+		.long_desc = "An approval or CREATE EXTENSION sends one at once.",
 	},
 };
 

@@ -13,12 +13,16 @@ typedef enum GdprOutput
 
 extern char *gdpr_guc_actor; /* the session's three: by base/session.h */
 extern bool gdpr_guc_allow_drop;
+extern bool gdpr_guc_enabled;
 extern char *gdpr_guc_fiscal_year_end;
+extern int gdpr_guc_max_workers;
 extern int gdpr_guc_output;
 extern char *gdpr_guc_purpose;
+extern int gdpr_guc_retention_delay; /* milliseconds */
 extern char *gdpr_guc_root_key_command;
 extern char *gdpr_guc_root_key_file;
 extern char *gdpr_guc_subject;
+extern int gdpr_guc_worker_naptime; /* seconds */
 
 extern void gdpr_guc_init(void);
 

@@ -10,6 +10,8 @@
 
 #include "base/options.h"
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
 
 static void
 refuse_key(const GdprOption *known, int nknown)
@@ -40,20 +42,84 @@ find_option(const JsonbValue *key, const GdprOption *known, int nknown)
 	return NULL;
 }
 
+static const char *
+wanted(const GdprOption *option)
+{
+	return option->text != NULL		? "a string"
+		   : option->flag != NULL	? "a boolean"
+		   : option->number != NULL ? "a whole number"
+									: "an array of strings";
+}
+
+static bool
+take_number(const JsonbValue *value, int *number)
+{
+	Datum text;
+	char *end;
+	long n;
+
+	if (value->type != jbvNumeric)
+		return false;
+	text = DirectFunctionCall1(numeric_out,
+							   NumericGetDatum(value->val.numeric));
+	errno = 0;
+	n = strtol(DatumGetCString(text), &end, 10);
+	if (*end != '\0' || errno != 0 || n < PG_INT32_MIN || n > PG_INT32_MAX)
+		return false;
+	*number = (int) n;
+	return true;
+}
+
+static bool
+take_list(const JsonbValue *value, List **list)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue item;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsArray(value->val.binary.data) ||
+		JsonContainerIsScalar(value->val.binary.data))
+		return false;
+	*list = NIL;
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		if (item.type != jbvString)
+			return false;
+		*list = lappend(*list,
+						pnstrdup(item.val.string.val, item.val.string.len));
+	}
+	return true;
+}
+
 static void
 take_value(const GdprOption *option, const JsonbValue *value)
 {
+	bool taken = false;
+
 	if (value->type == jbvNull)
 		return;
 	if (option->text != NULL && value->type == jbvString)
+	{
 		*option->text = pnstrdup(value->val.string.val, value->val.string.len);
+		taken = true;
+	}
 	else if (option->flag != NULL && value->type == jbvBool)
+	{
 		*option->flag = value->val.boolean;
-	else
+		taken = true;
+	}
+	else if (option->number != NULL)
+		taken = take_number(value, option->number);
+	else if (option->list != NULL)
+		taken = take_list(value, option->list);
+	if (!taken)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" must be a %s", option->name,
-						option->text ? "string" : "boolean")));
+				 errmsg("option \"%s\" must be %s", option->name, wanted(option))));
 }
 
 void

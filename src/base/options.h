@@ -5,13 +5,16 @@
 #ifndef GDPR_OPTIONS_H
 #define GDPR_OPTIONS_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 typedef struct GdprOption
 {
 	const char *name;
-	char **text; /* takes a json string, or else ... */
-	bool *flag;	 /* ... a json boolean */
+	char **text; /* takes a json string, or ... */
+	bool *flag;	 /* ... a json boolean, or ... */
+	int *number; /* ... a whole json number, or ... */
+	List **list; /* ... an array of strings: char * */
 } GdprOption;
 
 /*

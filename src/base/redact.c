@@ -11,6 +11,9 @@
 #include "base/errors.h"
 #include "base/redact.h"
 
+/* By which messages of ours are known; nobody else writes it so. */
+#define REDACTED_FORMAT "%s%.0s"
+
 /*
  * Classes whose messages name objects that exist, never values.  The name of
  * one that does not exist may be a value: EXECUTE 'SELECT ' || OLD.email.
@@ -47,22 +50,38 @@ written_by_server(const ErrorData *error)
 	return error->message_id != NULL && strcmp(error->message_id, "%s") != 0;
 }
 
+/* What we raised again once needs no second look. */
+static bool
+is_plain(const ErrorData *error)
+{
+	if (error->message_id != NULL &&
+		strcmp(error->message_id, REDACTED_FORMAT) == 0)
+		return true;
+	return class_is_plain(error->sqlerrcode) && written_by_server(error);
+}
+
+char *
+gdpr_redact_message(const ErrorData *error, const char *relation)
+{
+	if (is_plain(error))
+		return pstrdup(error->message);
+	if (relation != NULL)
+		return psprintf("a statement on relation %s failed with SQLSTATE %s",
+						relation, unpack_sql_state(error->sqlerrcode));
+	return psprintf("a statement failed with SQLSTATE %s",
+					unpack_sql_state(error->sqlerrcode));
+}
+
 void
 gdpr_redact_rethrow(ErrorData *error, const char *relation)
 {
-	if (class_is_plain(error->sqlerrcode) && written_by_server(error))
-		ereport(ERROR,
-				(errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
-				 error->hint == NULL ? 0 : errhint("%s", error->hint)));
-	if (relation != NULL)
-		ereport(ERROR,
-				(errcode(error->sqlerrcode),
-				 errmsg("a statement on relation %s failed with SQLSTATE %s",
-						relation, unpack_sql_state(error->sqlerrcode)),
-				 errhint("The server's own message is left out: it may hold personal data.")));
+	const char *hint =
+		"The server's own message is left out: it may hold personal data.";
+
+	if (is_plain(error))
+		hint = error->hint;
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),
-			 errmsg("a statement failed with SQLSTATE %s",
-					unpack_sql_state(error->sqlerrcode)),
-			 errhint("The server's own message is left out: it may hold personal data.")));
+			 errmsg_internal(REDACTED_FORMAT, gdpr_redact_message(error, relation), ""),
+			 hint == NULL ? 0 : errhint("%s", hint)));
 }

@@ -7,6 +7,9 @@
 
 #include "utils/elog.h"
 
+/* What may be shown of the error's message, palloc'd. */
+extern char *gdpr_redact_message(const ErrorData *error, const char *relation);
+
 /*
  * Raises the error again with its SQLSTATE, without detail and context.
  * Message and hint are kept where the server wrote them and the class names

@@ -45,6 +45,15 @@ extern void gdpr_sql_begin_pinned(GdprSqlScope *scope);
  */
 extern void gdpr_sql_begin_canonical(GdprSqlScope *scope);
 
+/*
+ * A scope for statements on users' tables that somebody mightier runs for a
+ * role: its rights, search_path pg_catalog, and a restricted operation, in
+ * which neither the tables' triggers nor what they leave for the commit can
+ * get at more.  Constraints are immediate from here to the end of the
+ * transaction.  Ends with gdpr_sql_end_caller().
+ */
+extern void gdpr_sql_begin_role(GdprSqlScope *scope, Oid role);
+
 /* Runs one statement; checks SPI's result code.  Returns rows processed. */
 extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
 						   Datum *values, const char *nulls, bool read_only,

@@ -37,6 +37,8 @@ static const char *const is_declared =
 	"AND (EXISTS (SELECT 1 FROM gdpr.subject s WHERE s.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.link l WHERE d.objid IN (l.child, l.parent)) "
 	"OR EXISTS (SELECT 1 FROM gdpr.personal_column c WHERE c.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.retention_rule r WHERE r.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.hold o WHERE o.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
 
 static const char *const drop_statements[] = {
@@ -54,12 +56,20 @@ static const char *const drop_statements[] = {
 	"DELETE FROM gdpr.personal_column c USING gone g "
 	"WHERE c.relation = g.objid AND (g.col IS NULL OR g.col = c.column_name)",
 	GONE
+	"DELETE FROM gdpr.retention_state s USING gdpr.retention_rule r, gone g "
+	"WHERE s.rule = r.rule AND r.relation = g.objid AND (g.col IS NULL OR g.col = r.since)",
+	GONE "DELETE FROM gdpr.retention_rule r USING gone g "
+		 "WHERE r.relation = g.objid AND (g.col IS NULL OR g.col = r.since)",
+	GONE
+	"DELETE FROM gdpr.hold o USING gone g WHERE o.relation = g.objid AND g.col IS NULL",
+	GONE
 	"DELETE FROM gdpr.sharing l USING gone g "
 	"WHERE (l.child = g.objid AND (g.col IS NULL OR g.col = ANY (l.child_columns))) "
 	"OR (l.parent = g.objid AND (g.col IS NULL OR g.col = ANY (l.parent_columns)))",
 };
 
 static const char *const rename_statements[] = {
+	"UPDATE gdpr.retention_rule SET since = $3 WHERE relation = ANY ($1) AND since = $2",
 	"UPDATE gdpr.subject SET key = pg_catalog.array_replace(key, $2, $3) "
 	"WHERE relation = ANY ($1) AND $2 = ANY (key)",
 	"UPDATE gdpr.link SET child_columns = pg_catalog.array_replace(child_columns, $2, $3) "
@@ -92,7 +102,7 @@ tables_are_there(void)
 	Oid schema = gdpr_sql_schema();
 
 	return OidIsValid(schema) &&
-		   OidIsValid(get_relname_relid("sharing", schema)) &&
+		   OidIsValid(get_relname_relid("kept_subject", schema)) &&
 		   OidIsValid(get_relname_relid("subject", schema));
 }
 
@@ -176,16 +186,19 @@ rename_column(Oid relid, const char *from, const char *to)
 							SPI_OK_UPDATE);
 	in_predicate =
 		gdpr_sql_run(
-			"SELECT 1 FROM gdpr.link WHERE child = ANY ($1) AND "
+			"SELECT 1 FROM (SELECT child AS relation, predicate FROM gdpr.link "
+			"UNION ALL SELECT relation, filter FROM gdpr.retention_rule "
+			"UNION ALL SELECT relation, filter FROM gdpr.hold) p "
+			"WHERE relation = ANY ($1) AND "
 			"pg_catalog.strpos(predicate, pg_catalog.quote_ident($2::text)) > 0",
 			3, types, values, NULL, false, SPI_OK_SELECT) > 0;
 	gdpr_sql_end_own(&scope);
 	if (in_predicate)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
-				 errmsg("a link of relation %s has a predicate that may name the renamed column",
+				 errmsg("a predicate or filter declared about relation %s may name the renamed column",
 						gdpr_ident_relation(relid)),
-				 errhint("Declare the link again with gdpr.declare_link().")));
+				 errhint("Declare the link, rule or hold again.")));
 }
 
 static void

@@ -29,6 +29,7 @@ static const char *const starts[] = {"row", "calendar_year_end",
 static const char *const kinds_of_belonging[] = {"owned", "owns", "refers",
 												 "none"};
 static const char *const actions[] = {"delete", "anonymise", "unlink", "keep"};
+static const char *const followers[] = {"delete", "anonymise"};
 static const char *const exports[] = {"full", "skip"};
 
 static void
@@ -226,6 +227,8 @@ check_keep(GdprDeclaredLink *link)
 			"\"keep_since\": \"invoice_date\"}.");
 	check_word("ground", link->ground, grounds, lengthof(grounds));
 	check_word("keep_from", link->keep_from, starts, lengthof(starts));
+	if (link->then_action != NULL)
+		check_word("then", link->then_action, followers, lengthof(followers));
 	if (link->law[0] == '\0')
 		refuse("the option \"law\" must not be empty",
 			   "Name the provision that asks for the rows.");
@@ -243,10 +246,11 @@ static void
 check_no_keep(const GdprDeclaredLink *link)
 {
 	if (link->ground != NULL || link->law != NULL || link->keep != NULL ||
-		link->keep_from != NULL || link->keep_since != NULL)
+		link->keep_from != NULL || link->keep_since != NULL ||
+		link->then_action != NULL)
 		refuse(
-			"the options \"ground\", \"law\", \"keep\", \"keep_from\" and \"keep_since\" "
-			"are for on_forget \"keep\" only",
+			"the options \"ground\", \"law\", \"keep\", \"keep_from\", \"keep_since\" "
+			"and \"then\" are for on_forget \"keep\" only",
 			"Leave them out, or keep the rows.");
 }
 
@@ -293,6 +297,7 @@ parse_options(Jsonb *options, GdprDeclaredLink *link)
 		{"keep_since", &link->keep_since},
 		{"law", &link->law},
 		{"predicate", &link->predicate},
+		{"then", &link->then_action},
 	};
 
 	gdpr_options_parse(options, known, lengthof(known));

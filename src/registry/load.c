@@ -84,6 +84,7 @@ read_link(MemoryContext target, uint64 row)
 	link->keep_from = text_field(target, row, 11);
 	link->keep_since = text_field(target, row, 12);
 	link->predicate = text_field(target, row, 13);
+	link->then_action = text_field(target, row, 14);
 	return relation_is_there(link->child) && relation_is_there(link->parent)
 			   ? link
 			   : NULL;
@@ -163,7 +164,7 @@ gdpr_registry_links(void)
 	return read_all(
 		"SELECT child, child_columns, parent, parent_columns, belongs, "
 		"on_forget, on_export, ground, law, keep, keep_from, keep_since, "
-		"predicate FROM gdpr.link",
+		"predicate, then_action FROM gdpr.link",
 		read_link);
 }
 

@@ -32,7 +32,7 @@ refuse(const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("the predicate of a link must not contain %s", problem)));
+			 errmsg("a predicate must not contain %s", problem)));
 }
 
 static bool
@@ -118,7 +118,7 @@ check_alone(const char *text)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_SYNTAX_ERROR),
-			 errmsg("the predicate of a link must be one expression")));
+			 errmsg("a predicate must be one expression")));
 }
 
 static Node *
@@ -160,7 +160,7 @@ analyse_silently(Oid relid, const char *text)
 		FlushErrorState();
 		ereport(ERROR,
 				(errcode(code),
-				 errmsg("the predicate of a link is no condition on relation %s",
+				 errmsg("the predicate is no condition on relation %s",
 						gdpr_ident_relation(relid)),
 				 errhint("Try it with SELECT count(*) FROM %s " GDPR_PREDICATE_ALIAS " WHERE (...).",
 						 gdpr_ident_relation(relid))));

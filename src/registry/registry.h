@@ -33,6 +33,7 @@ typedef struct GdprDeclaredLink
 	char *keep;
 	char *keep_from;
 	char *keep_since;
+	char *then_action;
 	char *predicate;
 } GdprDeclaredLink;
 

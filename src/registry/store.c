@@ -131,8 +131,8 @@ gdpr_registry_put_link(const GdprDeclaredLink *link)
 	Oid types[] = {REGCLASSOID, NAMEARRAYOID, REGCLASSOID, NAMEARRAYOID,
 				   TEXTOID,		TEXTOID,	  TEXTOID,	   TEXTOID,
 				   TEXTOID,		TEXTOID,	  TEXTOID,	   NAMEOID,
-				   TEXTOID};
-	Datum values[13];
+				   TEXTOID,		TEXTOID};
+	Datum values[14];
 
 	values[0] = ObjectIdGetDatum(link->child);
 	values[1] = PointerGetDatum(gdpr_registry_names(link->child_columns));
@@ -147,17 +147,19 @@ gdpr_registry_put_link(const GdprDeclaredLink *link)
 	values[10] = text_or_null(link->keep_from);
 	values[11] = name_or_null(link->keep_since);
 	values[12] = text_or_null(link->predicate);
+	values[13] = text_or_null(link->then_action);
 	write_row(
 		"INSERT INTO gdpr.link AS l (child, child_columns, parent, parent_columns, "
 		"belongs, on_forget, on_export, ground, law, keep, keep_from, keep_since, "
-		"predicate) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::interval, "
-		"$11, $12, $13) ON CONFLICT (child, child_columns, parent, parent_columns) "
+		"predicate, then_action) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+		"$10::interval, $11, $12, $13, $14) ON CONFLICT (child, child_columns, parent, parent_columns) "
 		"DO UPDATE SET belongs = excluded.belongs, on_forget = excluded.on_forget, "
 		"on_export = excluded.on_export, ground = excluded.ground, "
 		"law = excluded.law, keep = excluded.keep, keep_from = excluded.keep_from, "
 		"keep_since = excluded.keep_since, predicate = excluded.predicate, "
+		"then_action = excluded.then_action, "
 		"declared_by = excluded.declared_by, declared_at = excluded.declared_at",
-		13, types, values);
+		14, types, values);
 }
 
 void

@@ -9,10 +9,9 @@
  */
 #include "base/compat.h"
 
+#include "base/digest.h"
 #include "base/ident.h"
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "rights/certificate.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -183,21 +182,13 @@ char *
 gdpr_certificate_hash(const GdprPlan *plan, const uint8 *pseudonym,
 					  const char *relations)
 {
-	uint8 digest[PG_SHA256_DIGEST_LENGTH];
-	char *hex = palloc(2 * sizeof(digest) + 1);
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+	StringInfoData buf;
 
-	if (pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) plan->map->hash,
-							 strlen(plan->map->hash)) < 0 ||
-		pg_cryptohash_update(ctx, pseudonym, GDPR_TAG_LEN) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) relations,
-							 strlen(relations)) < 0 ||
-		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
-		elog(ERROR, "could not compute a SHA-256 hash");
-	pg_cryptohash_free(ctx);
-	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
-	return hex;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, plan->map->hash);
+	appendBinaryStringInfo(&buf, (const char *) pseudonym, GDPR_TAG_LEN);
+	appendStringInfoString(&buf, relations);
+	return gdpr_digest_hex(buf.data, buf.len);
 }
 
 bool

@@ -23,6 +23,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "rights/execute.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -449,7 +450,8 @@ set_constraints(List *deferrables, bool initially_deferred_only,
 							 buf.len == 0 ? "SET CONSTRAINTS " : ", ",
 							 deferrable->name);
 	}
-	if (buf.len == 0)
+	/* In a restricted operation nothing may be left for later. */
+	if (buf.len == 0 || InSecurityRestrictedOperation())
 		return;
 	appendStringInfo(&buf, " %s", how);
 	gdpr_statement_run(buf.data, args, false, NULL);

@@ -19,8 +19,10 @@
 #include "registry/registry.h"
 #include "rights/certificate.h"
 #include "rights/execute.h"
+#include "rights/kept.h"
 #include "rights/ledger.h"
 #include "storage/lock.h"
+#include "subject/hold.h"
 #include "subject/plan.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -97,6 +99,7 @@ make_plan(Forget *forget, bool dry_run)
 
 	if (!dry_run)
 	{
+		gdpr_hold_lock();
 		lock_person(forget->pseudonym);
 		gdpr_key_refind(subject, may_lock_root(subject->map));
 		if (!subject->found)
@@ -155,9 +158,9 @@ check_blockers(const Forget *forget)
 
 /* Triggers of other tables, fired by it, count as the erasure too. */
 static void
-execute(GdprPlan *plan)
+execute(GdprPlan *plan, GdprOrigin origin)
 {
-	GdprOrigin before = gdpr_origin_set(GDPR_ORIGIN_FORGET);
+	GdprOrigin before = gdpr_origin_set(origin);
 
 	PG_TRY();
 	{
@@ -172,7 +175,8 @@ execute(GdprPlan *plan)
 
 /* What is masked already and stays is no second erasure. */
 static void
-carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
+carry_out(Forget *forget, const char *reason, GdprOrigin origin,
+		  GdprErasure *erasure)
 {
 	const char *kind = NameStr(forget->subject->map->kind);
 	List *remembered;
@@ -181,7 +185,7 @@ carry_out(Forget *forget, const char *reason, GdprErasure *erasure)
 		gdpr_ledger_find(kind, forget->pseudonym, erasure))
 		return;
 	remembered = gdpr_verify_remember(forget->plan);
-	execute(forget->plan);
+	execute(forget->plan, origin);
 	gdpr_verify_plan(forget->plan, remembered);
 	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,
 					  forget->relations, reason, erasure);
@@ -222,9 +226,37 @@ gdpr_forget(PG_FUNCTION_ARGS)
 		carry_out(&forget,
 				  PG_ARGISNULL(2) ? NULL
 								  : text_to_cstring(PG_GETARG_TEXT_PP(2)),
-				  &erasure);
+				  GDPR_ORIGIN_FORGET, &erasure);
+		gdpr_kept_remember(forget.plan, forget.pseudonym);
 	}
 	PG_RETURN_DATUM(CStringGetTextDatum(
 		gdpr_certificate_make(forget.plan, forget.pseudonym, forget.relations,
 							  forget.plan_hash, dry_run ? NULL : &erasure)));
+}
+
+void
+gdpr_forget_again(const GdprKept *kept)
+{
+	Forget forget = {0};
+	GdprErasure erasure;
+
+	check_session();
+	if (kept->subject == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("the key that names the person is not available"),
+				 errhint("Its root key is not among those that the server started with.")));
+	forget.subject = gdpr_key_resolve(kept->subject, kept->kind, false);
+	memcpy(forget.pseudonym, kept->pseudonym, GDPR_TAG_LEN);
+	if (forget.subject->found)
+	{
+		check_map(forget.subject->map);
+		make_plan(&forget, false);
+		check_blockers(&forget);
+		carry_out(&forget, "a period of keeping is over", GDPR_ORIGIN_RETENTION,
+				  &erasure);
+		gdpr_kept_remember(forget.plan, forget.pseudonym);
+	}
+	else
+		gdpr_kept_drop(kept->kind, kept->pseudonym);
 }

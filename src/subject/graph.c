@@ -218,6 +218,9 @@ take_decision(GdprLink *link, const GdprDeclaredLink *declared)
 									lengthof(starts));
 	if (declared->keep_since != NULL)
 		link->keep_since = since_column(link, declared->keep_since);
+	if (declared->then_action != NULL &&
+		strcmp(declared->then_action, "anonymise") == 0)
+		link->then_action = GDPR_ACTION_ANONYMISE;
 }
 
 /* A relation outside the map is shown one step behind its nearest neighbour. */
@@ -236,6 +239,7 @@ make_link(GraphWork *work, const GdprReference *reference,
 {
 	GdprLink *link = palloc0(sizeof(*link));
 
+	link->then_action = GDPR_ACTION_DELETE;
 	link->child = relation_of(work, edge->child);
 	link->parent = relation_of(work, edge->parent);
 	place_outside(work, edge->child, link->child, link->parent);

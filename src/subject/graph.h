@@ -112,7 +112,8 @@ typedef struct GdprLink
 	char *law;
 	char *keep; /* interval as text */
 	GdprKeepFrom keep_from;
-	AttrNumber keep_since; /* date column in child_relid, 0: parent's */
+	AttrNumber keep_since;	/* date column in child_relid, 0: parent's */
+	GdprAction then_action; /* when the period is over: delete, anonymise */
 	/* facts for the reader */
 	char *index; /* serves the child columns; NULL: none */
 	char *warning;
@@ -143,6 +144,12 @@ extern GdprMap *gdpr_graph_load(const char *kind);
  * All kinds, as char *, by name.  A caller who was given no kind tries each.
  */
 extern List *gdpr_graph_kinds(void);
+
+/*
+ * A relation as a map would have it, without one: for rules about tables that
+ * belong to nobody.  The topmost parent of relid.
+ */
+extern GdprRelation *gdpr_graph_relation_alone(Oid relid);
 
 /* The relation that a physical table belongs to, NULL when outside the map. */
 extern GdprRelation *gdpr_graph_relation(const GdprMap *map, Oid leaf);

@@ -8,12 +8,10 @@
  */
 #include "base/compat.h"
 
+#include "base/digest.h"
 #include "base/ident.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "lib/stringinfo.h"
 #include "subject/graph_build.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 char *
@@ -43,15 +41,7 @@ gdpr_graph_link_name(const GdprLink *link)
 										   link->parent_columns));
 }
 
-/* Length first: no two maps may read the same. */
-static void
-put(StringInfo out, const char *value)
-{
-	if (value == NULL)
-		appendStringInfoString(out, "-;");
-	else
-		appendStringInfo(out, "%zu:%s;", strlen(value), value);
-}
+#define put gdpr_digest_field
 
 static void
 put_link(StringInfo out, const GdprLink *link)
@@ -69,6 +59,9 @@ put_link(StringInfo out, const GdprLink *link)
 	put(out, link->keep_since > 0
 				 ? gdpr_ident_column(link->child_relid, link->keep_since)
 				 : NULL);
+	/* What follows by default is no field: older approvals stand. */
+	if (link->then_action != GDPR_ACTION_DELETE)
+		put(out, gdpr_graph_action_name(link->then_action));
 }
 
 static void
@@ -106,22 +99,6 @@ put_columns(StringInfo out, const GdprRelation *relation)
 		put_column(out, lfirst(lc));
 }
 
-static char *
-hex_digest(const char *data, size_t length)
-{
-	uint8 digest[PG_SHA256_DIGEST_LENGTH];
-	char *hex = palloc(2 * sizeof(digest) + 1);
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
-
-	if (pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) data, length) < 0 ||
-		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
-		elog(ERROR, "could not compute a SHA-256 hash");
-	pg_cryptohash_free(ctx);
-	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
-	return hex;
-}
-
 char *
 gdpr_graph_hash(const GdprMap *map)
 {
@@ -137,5 +114,5 @@ gdpr_graph_hash(const GdprMap *map)
 		put_link(&out, lfirst(lc));
 	foreach (lc, map->relations)
 		put_columns(&out, lfirst(lc));
-	return hex_digest(out.data, out.len);
+	return gdpr_digest_hex(out.data, out.len);
 }

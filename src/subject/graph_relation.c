@@ -156,3 +156,13 @@ gdpr_graph_describe(GdprInheritance *inheritance, Oid relid,
 	find_key(result);
 	return result;
 }
+
+GdprRelation *
+gdpr_graph_relation_alone(Oid relid)
+{
+	GdprInheritance *inheritance = gdpr_reference_inheritance();
+
+	return gdpr_graph_describe(inheritance,
+							   gdpr_reference_top(inheritance, relid),
+							   gdpr_registry_columns());
+}

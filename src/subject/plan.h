@@ -41,9 +41,8 @@ struct GdprPlanRow
 	GdprRowId id; /* hash key; padding is zero */
 	GdprPlanLeaf *leaf;
 	ItemPointerData now; /* its present address: updates move rows */
-	bool is_root;
-	bool owned; /* the subject's: the walk goes on from it */
-	bool owns;	/* a parent, reached by an "owns" link only */
+	bool owned;			 /* the subject's: the walk goes on from it */
+	bool owns;			 /* a parent, reached by an "owns" link only */
 	bool queued;
 	bool exported;
 	bool shared;  /* others need the parent: it is left alone */
@@ -162,6 +161,21 @@ typedef struct GdprPlan
 /* plan_walk.c: the rows.  Everything lies in the current memory context. */
 extern GdprPlan *gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode);
 
+/*
+ * The same from many rows of one relation, which are to be deleted; the plan is
+ * of no one person.
+ */
+extern GdprPlan *gdpr_plan_walk_rows(GdprMap *map, GdprRelation *relation,
+									 Oid leaf, const ItemPointerData *tids,
+									 int ntids, GdprPlanMode mode);
+
+/* An empty plan, and what it is filled with. */
+extern GdprPlan *gdpr_plan_new(GdprSubject *subject, GdprPlanMode mode);
+extern GdprPlanLeaf *gdpr_plan_leaf(GdprPlan *plan, GdprRelation *relation,
+									Oid relid);
+extern GdprPlanRow *gdpr_plan_add_row(GdprPlan *plan, GdprRelation *relation,
+									  Oid relid, ItemPointer tid);
+
 /* The row at an address, NULL when it is not the plan's. */
 extern GdprPlanRow *gdpr_plan_row(GdprPlan *plan, Oid leaf, ItemPointer tid);
 
@@ -221,8 +235,15 @@ extern bool gdpr_plan_is_masked(const GdprPlanRow *row);
 extern void gdpr_plan_find_shared(GdprPlan *plan);
 extern void gdpr_plan_find_references(GdprPlan *plan);
 
-/* plan_until.c: how long kept rows are kept, and what stays with them. */
+/*
+ * plan_until.c: how long kept rows are kept, first; those whose period is over
+ * take what follows.  Then, what stays with them.
+ */
+extern void gdpr_plan_end_keeping(GdprPlan *plan);
 extern void gdpr_plan_find_until(GdprPlan *plan);
+
+/* The day that periods are compared with. */
+extern DateADT gdpr_plan_today(void);
 
 /* plan_update.c: what changes in rows that stay. */
 extern void gdpr_plan_find_updates(GdprPlan *plan);
@@ -253,6 +274,27 @@ extern int64 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update,
 extern bool gdpr_plan_has_set(const GdprPlanUpdate *update, AttrNumber attnum);
 extern char *gdpr_plan_set_value(const GdprPlanUpdate *update,
 								 const GdprPlanSet *set, int number);
+
+/*
+ * A masking update of a leaf without rows yet, for callers that pick the rows
+ * by their own condition; what stands in the way is among the plan's notes.
+ */
+extern GdprPlanUpdate *gdpr_plan_update_alone(GdprPlan *plan,
+											  GdprRelation *relation, Oid leaf);
+
+/* Fills it with rows; the pseudonyms are made for them. */
+extern void gdpr_plan_update_rows(GdprPlan *plan, GdprPlanUpdate *update,
+								  const ItemPointerData *tids, int ntids);
+
+/* Has it masks that are another value in every row? */
+extern bool gdpr_plan_update_is_per_row(const GdprPlanUpdate *update);
+
+/* "c.a = ..., ..." and "would change", NULL when nothing can tell. */
+extern char *gdpr_plan_update_sets(const GdprPlanUpdate *update);
+extern char *gdpr_plan_update_pending(const GdprPlanUpdate *update);
+
+/* plan_hold.c: rows that somebody forbade to touch block the plan. */
+extern void gdpr_plan_block_holds(GdprPlan *plan);
 
 /* plan_check.c */
 extern void gdpr_plan_find_broken_checks(GdprPlan *plan,

@@ -255,6 +255,7 @@ gdpr_plan_decide(GdprPlan *plan)
 	gdpr_sql_begin_caller(&scope);
 	gdpr_plan_find_references(plan);
 	old = MemoryContextSwitchTo(plan->context);
+	gdpr_plan_end_keeping(plan);
 	reduce_parents(plan);
 	block_outside(plan);
 	block_reviews(plan);
@@ -263,6 +264,7 @@ gdpr_plan_decide(GdprPlan *plan)
 	gdpr_plan_find_updates(plan);
 	foreach (lc, plan->leaf_list)
 		block_privileges(plan, lfirst(lc));
+	gdpr_plan_block_holds(plan);
 	gdpr_sql_end_caller(&scope);
 }
 

@@ -4,11 +4,13 @@
  *
  * A period counts from a date in the row, or in the kept row above it (a line
  * takes its invoice's); from that day, or from the end of the calendar or
- * financial year that it lies in.  A row that stays because a kept row refers
- * to it stays as long, for the same ground.
+ * financial year that it lies in.  When it is over the row is kept no longer:
+ * what follows, deleting or masking, is done with it.  A row that stays
+ * because a kept row refers to it stays as long, for the same ground.
  */
 #include "base/compat.h"
 
+#include "access/xact.h"
 #include "base/guc.h"
 #include "datatype/timestamp.h"
 #include "miscadmin.h"
@@ -155,16 +157,49 @@ take_period(GdprPlanEdge *edge)
 		row->ground = edge->link->ground;
 }
 
+/* The last day is still one of keeping. */
+static void
+end_keeping(GdprPlanEdge *edge, DateADT today)
+{
+	GdprPlanRow *row = edge->child;
+
+	if (!keeps(edge) || !row->has_until || row->endless || row->until >= today)
+		return;
+	row->action = row->link->then_action;
+	row->ground = NULL;
+	row->has_until = false;
+	row->reason = "its period of keeping is over";
+}
+
+DateADT
+gdpr_plan_today(void)
+{
+	return DatumGetDateADT(DirectFunctionCall1(
+		timestamptz_date,
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
+}
+
 void
-gdpr_plan_find_until(GdprPlan *plan)
+gdpr_plan_end_keeping(GdprPlan *plan)
 {
 	MemoryContext old = MemoryContextSwitchTo(plan->context);
+	DateADT today = gdpr_plan_today();
 
 	spread(plan, spread_base);
 	for (int i = 0; i < plan->nedges; i++)
 		take_period(&plan->edges[i]);
 	for (int i = 0; i < plan->nedges; i++)
 		note_endless(&plan->edges[i]);
+	for (int i = 0; i < plan->nedges; i++)
+		end_keeping(&plan->edges[i], today);
+	MemoryContextSwitchTo(old);
+}
+
+void
+gdpr_plan_find_until(GdprPlan *plan)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+
 	spread(plan, spread_until);
 	MemoryContextSwitchTo(old);
 }

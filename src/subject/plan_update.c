@@ -282,18 +282,29 @@ make_bytes(const GdprPlanUpdate *update, const GdprPlanSet *set,
 	pfree(buf.data);
 }
 
+bool
+gdpr_plan_update_is_per_row(const GdprPlanUpdate *update)
+{
+	ListCell *lc;
+
+	foreach (lc, update->sets)
+	{
+		if (gdpr_mask_is_per_row(&((GdprPlanSet *) lfirst(lc))->mask))
+			return true;
+	}
+	return false;
+}
+
 static void
 find_pseudonyms(GdprPlan *plan, GdprPlanUpdate *update)
 {
 	StringInfoData columns;
-	bool keyed = false;
+	bool keyed;
 	ListCell *lc;
 
-	initStringInfo(&columns);
-	foreach (lc, update->sets)
-		keyed |= gdpr_mask_is_per_row(&((GdprPlanSet *) lfirst(lc))->mask);
-	if (!keyed)
+	if (!gdpr_plan_update_is_per_row(update))
 		return;
+	initStringInfo(&columns);
 	keyed = identity_columns(update, &columns);
 	if (keyed)
 		find_identities(plan, update, columns.data);
@@ -390,8 +401,8 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 }
 
 /* A value that is null already is nobody's and stays so. */
-static char *
-sets_text(const GdprPlanUpdate *update)
+char *
+gdpr_plan_update_sets(const GdprPlanUpdate *update)
 {
 	StringInfoData buf;
 	ListCell *lc;
@@ -425,7 +436,7 @@ gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
 	int arg = gdpr_statement_arg(args, TIDARRAYOID, tids);
 
 	text->values = values_text(update, pending_only, arg, args);
-	text->sets = sets_text(update);
+	text->sets = gdpr_plan_update_sets(update);
 	text->where = gdpr_plan_where(update->leaf, "c", arg);
 	if (text->values != NULL)
 		text->where = psprintf("c.ctid OPERATOR(pg_catalog.=) m.tid AND %s",
@@ -505,6 +516,12 @@ pending_condition(const GdprPlanUpdate *update, bool mark)
 	return buf.len == 0 ? NULL : buf.data;
 }
 
+char *
+gdpr_plan_update_pending(const GdprPlanUpdate *update)
+{
+	return pending_condition(update, true);
+}
+
 int64
 gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark)
 {
@@ -532,6 +549,36 @@ gdpr_plan_find_pending(GdprPlan *plan, GdprPlanUpdate *update, bool mark)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return (int64) n;
+}
+
+GdprPlanUpdate *
+gdpr_plan_update_alone(GdprPlan *plan, GdprRelation *relation, Oid leaf)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+	GdprPlanUpdate *update = palloc0(sizeof(GdprPlanUpdate));
+
+	update->leaf = gdpr_plan_leaf(plan, relation, leaf);
+	update->masked = true;
+	find_sets(plan, update);
+	MemoryContextSwitchTo(old);
+	return update;
+}
+
+void
+gdpr_plan_update_rows(GdprPlan *plan, GdprPlanUpdate *update,
+					  const ItemPointerData *tids, int ntids)
+{
+	MemoryContext old = MemoryContextSwitchTo(plan->context);
+
+	for (int i = 0; i < ntids; i++)
+	{
+		ItemPointerData tid = tids[i];
+
+		add_to_update(update, gdpr_plan_add_row(plan, update->leaf->relation,
+												update->leaf->relid, &tid));
+	}
+	MemoryContextSwitchTo(old);
+	find_pseudonyms(plan, update);
 }
 
 void

@@ -71,8 +71,8 @@ append_row(GdprPlanRow ***rows, int *n, int *capacity, GdprPlanRow *row)
 	(*rows)[(*n)++] = row;
 }
 
-static GdprPlanLeaf *
-plan_leaf(GdprPlan *plan, GdprRelation *relation, Oid relid)
+GdprPlanLeaf *
+gdpr_plan_leaf(GdprPlan *plan, GdprRelation *relation, Oid relid)
 {
 	GdprPlanLeaf *leaf;
 	ListCell *lc;
@@ -112,8 +112,9 @@ gdpr_plan_row(GdprPlan *plan, Oid leaf, ItemPointer tid)
 	return hash_search(plan->rows, &id, HASH_FIND, NULL);
 }
 
-static GdprPlanRow *
-add_row(GdprPlan *plan, GdprRelation *relation, Oid relid, ItemPointer tid)
+GdprPlanRow *
+gdpr_plan_add_row(GdprPlan *plan, GdprRelation *relation, Oid relid,
+				  ItemPointer tid)
 {
 	GdprRowId id;
 	GdprPlanRow *row;
@@ -126,7 +127,7 @@ add_row(GdprPlan *plan, GdprRelation *relation, Oid relid, ItemPointer tid)
 		return row;
 	memset((char *) row + sizeof(GdprRowId), 0,
 		   sizeof(GdprPlanRow) - sizeof(GdprRowId));
-	leaf = plan_leaf(plan, relation, relid);
+	leaf = gdpr_plan_leaf(plan, relation, relid);
 	row->leaf = leaf;
 	row->now = *tid;
 	append_row(&leaf->rows, &leaf->nrows, &leaf->capacity, row);
@@ -291,8 +292,9 @@ take_result(GdprPlan *plan, GdprLink *link, GdprPlanLeaf *leaf, bool down,
 	ItemPointer from = (ItemPointer) DatumGetPointer(
 		gdpr_statement_value(i, 3, &isnull));
 	GdprPlanRow *here = gdpr_plan_row(plan, leaf->relid, from);
-	GdprPlanRow *there = add_row(plan, down ? link->child : link->parent, relid,
-								 tid);
+	GdprPlanRow *there = gdpr_plan_add_row(plan,
+										   down ? link->child : link->parent,
+										   relid, tid);
 	GdprPlanEdge *edge = gdpr_plan_edge(plan, down ? there : here,
 										down ? here : there);
 
@@ -423,8 +425,8 @@ has_parents_to_queue(GdprPlan *plan)
 	return false;
 }
 
-static GdprPlan *
-new_plan(GdprSubject *subject, GdprPlanMode mode)
+GdprPlan *
+gdpr_plan_new(GdprSubject *subject, GdprPlanMode mode)
 {
 	GdprPlan *plan = palloc0(sizeof(GdprPlan));
 	HASHCTL ctl = {0};
@@ -441,18 +443,22 @@ new_plan(GdprSubject *subject, GdprPlanMode mode)
 	return plan;
 }
 
-GdprPlan *
-gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode)
+static void
+add_root(GdprPlan *plan, GdprRelation *relation, Oid leaf, ItemPointer tid)
 {
-	GdprPlan *plan = new_plan(subject, mode);
-	GdprPlanRow *root;
-	GdprSqlScope scope;
+	GdprPlanRow *root = gdpr_plan_add_row(plan, relation, leaf, tid);
 
-	root = add_row(plan, subject->map->root, subject->leaf, &subject->tid);
-	root->is_root = root->owned = root->exported = true;
+	root->owned = root->exported = true;
 	root->action = GDPR_ACTION_DELETE;
 	root->rank = RANK_ROOT;
 	enqueue(root);
+}
+
+static void
+walk(GdprPlan *plan)
+{
+	GdprSqlScope scope;
+
 	gdpr_sql_begin_pinned(&scope);
 	do
 	{
@@ -462,5 +468,33 @@ gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode)
 			gdpr_plan_find_shared(plan);
 	} while (queue_parents(plan));
 	gdpr_sql_end_caller(&scope);
+}
+
+GdprPlan *
+gdpr_plan_walk(GdprSubject *subject, GdprPlanMode mode)
+{
+	GdprPlan *plan = gdpr_plan_new(subject, mode);
+
+	add_root(plan, subject->map->root, subject->leaf, &subject->tid);
+	walk(plan);
+	return plan;
+}
+
+GdprPlan *
+gdpr_plan_walk_rows(GdprMap *map, GdprRelation *relation, Oid leaf,
+					const ItemPointerData *tids, int ntids, GdprPlanMode mode)
+{
+	GdprSubject *nobody = palloc0(sizeof(GdprSubject));
+	GdprPlan *plan;
+
+	nobody->map = map;
+	plan = gdpr_plan_new(nobody, mode);
+	for (int i = 0; i < ntids; i++)
+	{
+		ItemPointerData tid = tids[i];
+
+		add_root(plan, relation, leaf, &tid);
+	}
+	walk(plan);
 	return plan;
 }

@@ -41,7 +41,7 @@ SELECT lives_ok($$
 	SELECT gdpr.declare_link('person', '{referred_by}', 'person', '{id}', belongs => 'refers', on_forget => 'unlink', on_export => 'skip');
 	SELECT gdpr.declare_link('purchase', '{person}', 'person', '{id}');
 	SELECT gdpr.declare_link('invoice', '{purchase}', 'purchase', '{id}', on_forget => 'keep', options =>
-		'{"ground": "17(3)(b)", "law": "x", "keep": "7 years", "keep_from": "calendar_year_end", "keep_since": "dated"}');
+		'{"ground": "17(3)(b)", "law": "x", "keep": "107 years", "keep_from": "calendar_year_end", "keep_since": "dated"}');
 	SELECT gdpr.declare_link('message', '{sender}', 'person', '{id}');
 	SELECT gdpr.declare_link('message', '{recipient}', 'person', '{id}', belongs => 'refers', on_forget => 'unlink', on_export => 'skip');
 	SELECT gdpr.declare_link('newsletter', '{email}', 'person', '{email}');

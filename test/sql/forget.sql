@@ -103,9 +103,9 @@ SELECT gdpr.declare_link('buyer', '{site}', 'site', '{id}', belongs => 'owns');
 SELECT gdpr.declare_link('orders', '{buyer}', 'buyer', '{id}');
 SELECT gdpr.declare_link('visit', '{buyer}', 'buyer', '{id}');
 SELECT gdpr.declare_link('invoice', '{orders}', 'orders', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "7 years", "keep_from": "calendar_year_end", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "107 years", "keep_from": "calendar_year_end", "keep_since": "dated"}');
 SELECT gdpr.declare_link('line', '{invoice}', 'invoice', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "7 years", "keep_from": "calendar_year_end"}');
+	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "107 years", "keep_from": "calendar_year_end"}');
 SELECT gdpr.declare_column('buyer', 'name', 'name', options => '{"on_forget": "keep", "ground": "17(3)(b)"}');
 SELECT gdpr.declare_column('buyer', 'email', 'email', 'pseudonym');
 SELECT gdpr.declare_column('buyer', 'phone', 'phone');
@@ -144,13 +144,13 @@ SELECT count(*) AS erasures FROM gdpr.erasure WHERE kind = 'rf_buyer';
 
 -- The other ends of periods.
 SELECT gdpr.declare_link('invoice', '{orders}', 'orders', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "6 years", "keep_from": "fiscal_year_end", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "106 years", "keep_from": "fiscal_year_end", "keep_since": "dated"}');
 SELECT gdpr.approve_map('rf_buyer') IS NOT NULL AS approved;
 SET gdpr.fiscal_year_end = '06-30';
 SELECT relation, until FROM json_to_recordset(gdpr_forget('1', 'rf_buyer', dry_run => true)->'relations') AS r(relation text, until date);
 RESET gdpr.fiscal_year_end;
 SELECT gdpr.declare_link('invoice', '{orders}', 'orders', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "18 months", "keep_from": "row", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "BFL 7:2", "keep": "1218 months", "keep_from": "row", "keep_since": "dated"}');
 SELECT gdpr.approve_map('rf_buyer') IS NOT NULL AS approved;
 SELECT relation, until FROM json_to_recordset(gdpr_forget('1', 'rf_buyer', dry_run => true)->'relations') AS r(relation text, until date);
 

@@ -64,7 +64,7 @@ CREATE TABLE card_bill (id int PRIMARY KEY, card int NOT NULL REFERENCES card, d
 SELECT gdpr.declare_subject('rb_card', 'card') > 0 AS declared;
 SELECT gdpr.declare_link('card', '{kind}', 'person', '{id}', belongs => 'none');
 SELECT gdpr.declare_link('card_bill', '{card}', 'card', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "dated"}');
 SELECT gdpr.declare_column('card', 'holder', 'name', 'constant:nobody');
 SELECT gdpr.declare_column('card', 'email', 'email', 'pseudonym');
 SELECT gdpr.declare_column('card', 'code', 'other', 'constant:zzz');
@@ -153,7 +153,7 @@ CREATE TABLE keeper (id int PRIMARY KEY, name text);
 CREATE TABLE kept (id int PRIMARY KEY, keeper int NOT NULL REFERENCES keeper, dated date);
 SELECT gdpr.declare_subject('rb_keeper', 'keeper') > 0 AS declared;
 SELECT gdpr.declare_link('kept', '{keeper}', 'keeper', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "dated"}');
 SELECT gdpr.declare_column('keeper', 'name', 'name');
 SELECT ready('rb_keeper');
 INSERT INTO keeper VALUES (1, 'kanarialintu-1');
@@ -185,7 +185,7 @@ INSERT INTO reader VALUES (2, 'kanarialintu-r2'), (3, 'kanarialintu-r3');
 CREATE TABLE slip (reader int NOT NULL, dated date);
 INSERT INTO slip VALUES (2, '2024-01-01');
 SELECT gdpr.declare_link('slip', '{reader}', 'reader', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "dated"}');
 SELECT gdpr.declare_column('reader', 'email', 'email');
 SELECT ready('rb_reader');
 SELECT gdpr_forget('2', 'rb_reader')->'relations' AS relations;

@@ -18,7 +18,7 @@ SELECT gdpr.declare_subject('rr_person', 'rr.person') > 0 AS declared;
 SELECT gdpr.declare_link('rr.order_', '{person}', 'rr.person', '{id}');
 SELECT gdpr.declare_link('rr.event', '{person}', 'rr.person', '{id}');
 SELECT gdpr.declare_link('rr.bill', '{person}', 'rr.person', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "dated"}');
 SELECT gdpr.declare_column('rr.person', 'phone', 'phone');
 SELECT gdpr.approve_map('rr_person') IS NOT NULL AS approved;
 
@@ -124,7 +124,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON rr.patient, rr.visit, rr.letter TO rr_pa
 SELECT gdpr.grant_duty('rr_partner', 'officer');
 SELECT gdpr.declare_subject('rr_patient', 'rr.patient') > 0 AS declared;
 SELECT gdpr.declare_link('rr.visit', '{patient}', 'rr.patient', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "at"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "at"}');
 SELECT gdpr.declare_link('rr.letter', '{email}', 'rr.patient', '{email}');
 SELECT gdpr.declare_column('rr.patient', 'name', 'name', 'constant:nobody');
 SELECT gdpr.declare_column('rr.patient', 'email', 'email', 'pseudonym');

@@ -110,7 +110,7 @@ SELECT gdpr_export('good', 'hs_root')->'data' AS data;
 \set VERBOSITY default
 SET ROLE hs_owner;
 SELECT gdpr.declare_link('leaf', '{root}', 'root', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "since"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "since"}');
 ALTER TABLE leaf ALTER since TYPE mood USING 'good';
 CREATE FUNCTION mood_date(mood) RETURNS date LANGUAGE sql AS $$ SELECT hs.run('cast to date')::text::date $$;
 CREATE CAST (mood AS date) WITH FUNCTION mood_date(mood);
@@ -140,7 +140,7 @@ INSERT INTO bill VALUES (1, 1, '2020-02-29'), (2, 1, NULL), (3, 2, 'infinity'), 
 	(5, 4, '4713-01-01 BC'), (6, 5, NULL), (7, 6, '2020-02-29');
 SELECT gdpr.declare_subject('hs_buyer', 'buyer');
 SELECT gdpr.declare_link('bill', '{buyer}', 'buyer', '{id}', on_forget => 'keep', options =>
-	'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "calendar_year_end", "keep_since": "day"}');
+	'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "calendar_year_end", "keep_since": "day"}');
 SELECT ready('hs_buyer');
 SELECT s, r->>'relation' AS relation, r->'kept' AS kept, r->>'until' AS until
 FROM generate_series(1, 6) s, json_array_elements(gdpr_forget(s::text, 'hs_buyer', dry_run => true)->'relations') r ORDER BY 1, 2;

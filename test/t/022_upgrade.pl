@@ -50,9 +50,12 @@ for my $preload (0, 1)
 	my $folder = PostgreSQL::Test::Utils::tempdir();
 	chdir $folder or die $!;
 	command_ok(
-		[ "$bindir/pg_upgrade", '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
+		[ "$bindir/pg_upgrade", '--no-sync', '--retain', '-d', $old->data_dir, '-D', $new->data_dir,
 			'-b', $bindir, '-B', $bindir, '-s', $new->host, '-p', $old->port, '-P', $new->port, '-U', 'postgres' ],
 		'pg_upgrade ' . ($preload ? 'with' : 'without') . ' preload in the new server');
+	my $logs = join '', map { slurp_file($_) } glob($new->data_dir . '/pg_upgrade_output.d/*/log/*server.log');
+	like($logs, qr/database system is shut down|logical replication launcher/, 'its servers wrote logs');
+	unlike($logs, qr/gdpr_ext launcher/, 'and no worker of ours ran in them');
 	$new->append_conf('postgresql.conf', "gdpr.root_key_file = '$ENV{GDPR_ROOT_KEY_FILE}'") if $preload;
 	$new->append_conf('postgresql.conf', q(shared_preload_libraries = 'gdpr_ext'));
 	$new->start;

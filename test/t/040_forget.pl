@@ -27,7 +27,7 @@ sql(q(
 	SELECT gdpr.declare_subject('person', 'person');
 	SELECT gdpr.declare_link('item', '{person}', 'person', '{id}');
 	SELECT gdpr.declare_link('paper', '{person}', 'person', '{id}', on_forget => 'keep', options =>
-		'{"ground": "17(3)(b)", "law": "x", "keep": "1 year", "keep_from": "row", "keep_since": "dated"}');
+		'{"ground": "17(3)(b)", "law": "x", "keep": "101 years", "keep_from": "row", "keep_since": "dated"}');
 	SELECT gdpr.declare_column('person', 'name', 'name');
 	SELECT gdpr.approve_map('person');
 ));

@@ -1,0 +1,484 @@
+/*
+ * run.c
+ *	  Runs what is due, batch by batch, each in its own transaction.
+ *
+ * A batch runs as the rule's role, in a subtransaction, and counts in the
+ * rule's state in the same transaction: what is counted is done.  Its error is
+ * kept in the state, in words that hold no value, and the rule is tried again
+ * later, each time after a longer while.
+ *
+ * Locks, in this order: the rule (an advisory lock of the session, so that no
+ * two run it), then for each batch the table of holds, then rows.
+ */
+#include "base/compat.h"
+
+#include "access/xact.h"
+#include "base/attempt.h"
+#include "base/guc.h"
+#include "base/ident.h"
+#include "base/origin.h"
+#include "base/redact.h"
+#include "base/sql.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "retention/run.h"
+#include "retention/target.h"
+#include "rights/kept.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "subject/hold.h"
+#include "tcop/pquery.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+GDPR_FUNCTION(gdpr_run_retention);
+
+/* Fourth field of advisory lock tags; forget's is one less. */
+#define LOCK_SPACE 0x6765
+
+/* Addresses that are collected at a time: 24 MB. */
+#define MOST_COLLECTED 4000000
+
+/* Persons whose kept rows are looked at in one go. */
+#define MOST_KEPT 100
+
+/* What waits longer for a row's lock goes on without the row. */
+#define LOCK_TIMEOUT "1s"
+
+void (*gdpr_retention_wake)(void) = NULL;
+
+/* One rule under way. */
+typedef struct Work
+{
+	GdprRule *rule;
+	GdprRun run;
+	void (*boundary)(void);
+	MemoryContext context; /* of the rule */
+	MemoryContext batch;   /* reset after each */
+	/* in and out of an attempt */
+	Oid leaf;
+	GdprDue due;
+	const ItemPointerData *tids;
+	int ntids;
+	bool skip_locked;
+	int64 changed;
+	int64 total;
+	/* of kept rows */
+	GdprKept *kept;
+} Work;
+
+/* ---- the state of a rule ---- */
+
+static void
+write_state(const char *sql, int64 rule, int64 number, const char *text)
+{
+	Oid types[] = {INT8OID, INT8OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(rule), Int64GetDatum(number),
+					  text == NULL ? (Datum) 0 : CStringGetTextDatum(text)};
+	GdprSqlScope scope;
+
+	gdpr_sql_begin_own(&scope);
+	(void) gdpr_sql_run(sql, 3, types, values, text == NULL ? "  n" : "   ",
+						false, SPI_OK_UPDATE);
+	gdpr_sql_end_own(&scope);
+}
+
+static void
+note_start(int64 rule)
+{
+	write_state(
+		"UPDATE gdpr.retention_state SET running_since = pg_catalog.now(), "
+		"last_run = pg_catalog.now() WHERE rule = $1 AND ($2, $3) IS NOT NULL",
+		rule, 0, "");
+}
+
+static void
+note_done(int64 rule, int64 rows)
+{
+	write_state("UPDATE gdpr.retention_state SET done = done + $2 "
+				"WHERE rule = $1 AND $3 IS NULL",
+				rule, rows, NULL);
+}
+
+/* In time again after "every", or after an error later and later. */
+static void
+note_end(int64 rule, const char *error)
+{
+	if (error == NULL)
+		write_state(
+			"UPDATE gdpr.retention_state s SET running_since = NULL, failures = 0, "
+			"last_error = NULL, last_success = pg_catalog.now(), "
+			"next_run = pg_catalog.now() + r.every "
+			"FROM gdpr.retention_rule r WHERE s.rule = $1 AND r.rule = $1 "
+			"AND $2 = 0 AND $3 IS NULL",
+			rule, 0, NULL);
+	else
+		write_state(
+			"UPDATE gdpr.retention_state s SET running_since = NULL, failures = failures + 1, "
+			"last_error = $3, next_run = pg_catalog.now() + "
+			"r.every * (least(pg_catalog.power(2, failures), 20) "
+			"* (0.87 + 0.26 * pg_catalog.random())) "
+			"FROM gdpr.retention_rule r WHERE s.rule = $1 AND r.rule = $1 AND $2 = 0",
+			rule, 0, error);
+}
+
+/* ---- one batch ---- */
+
+static void
+set_local(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+as_role(Work *work, void (*what)(Work *work))
+{
+	GdprOrigin before = gdpr_origin_set(GDPR_ORIGIN_RETENTION);
+	GdprSqlScope scope;
+
+	PG_TRY();
+	{
+		gdpr_sql_begin_role(&scope, work->run.role);
+		set_local("lock_timeout", LOCK_TIMEOUT);
+		what(work);
+		gdpr_sql_end_caller(&scope);
+	}
+	PG_FINALLY();
+	{
+		gdpr_origin_set(before);
+	}
+	PG_END_TRY();
+}
+
+static void
+collect(Work *work)
+{
+	MemoryContext old = MemoryContextSwitchTo(work->context);
+
+	gdpr_target_collect(&work->run, work->leaf, gdpr_hold_active(),
+						MOST_COLLECTED, &work->due);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+change(Work *work)
+{
+	work->changed = gdpr_target_batch(&work->run, work->leaf,
+									  gdpr_hold_active(), work->tids,
+									  work->ntids, work->skip_locked);
+}
+
+static void
+attempt_prepare(void *argument)
+{
+	Work *work = argument;
+	MemoryContext old = MemoryContextSwitchTo(work->context);
+
+	gdpr_target_prepare(&work->run, work->rule);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+attempt_collect(void *argument)
+{
+	as_role(argument, collect);
+}
+
+/* Its count is part of it. */
+static void
+attempt_change(void *argument)
+{
+	Work *work = argument;
+
+	gdpr_hold_lock();
+	as_role(work, change);
+	note_done(work->rule->id, work->changed);
+}
+
+/* NULL, or what is shown of the error. */
+static char *
+attempt(Work *work, void (*what)(void *argument))
+{
+	MemoryContext old = MemoryContextSwitchTo(work->batch);
+	ErrorData *error;
+	char *shown = NULL;
+
+	error = gdpr_attempt(what, work);
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
+		!work->skip_locked && what == attempt_change)
+	{
+		work->skip_locked = true;
+		error = gdpr_attempt(what, work);
+	}
+	work->skip_locked = false;
+	/* Somebody wants us to stop: that is no fault of the rule. */
+	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	if (error != NULL)
+		shown = MemoryContextStrdup(
+			work->context,
+			gdpr_redact_message(error, work->run.relation == NULL
+										   ? NULL
+										   : work->run.relation->label));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(work->batch);
+	return shown;
+}
+
+static void
+step(Work *work)
+{
+	work->boundary();
+	MemoryContextSwitchTo(work->context);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+pause_after_batch(void)
+{
+	if (gdpr_guc_retention_delay == 0)
+		return;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 gdpr_guc_retention_delay, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+/* ---- one rule ---- */
+
+/* All that was collected, batch by batch; false: once more would find more. */
+static char *
+change_collected(Work *work, bool *complete)
+{
+	int size = work->rule->batch_size;
+
+	*complete = work->due.n < MOST_COLLECTED;
+	for (int at = 0; at < work->due.n; at += size)
+	{
+		char *error;
+
+		work->tids = work->due.tids + at;
+		work->ntids = Min(size, work->due.n - at);
+		error = attempt(work, attempt_change);
+		if (error != NULL)
+			return error;
+		work->total += work->changed;
+		if (work->changed < work->ntids)
+			*complete = false;
+		step(work);
+		pause_after_batch();
+	}
+	return NULL;
+}
+
+/* Until a pass changes nothing more: rows that moved meanwhile come then. */
+static char *
+change_leaf(Work *work)
+{
+	bool complete;
+	int64 before;
+	char *error;
+
+	do
+	{
+		before = work->total;
+		error = attempt(work, attempt_collect);
+		step(work);
+		if (error != NULL || work->due.n == 0)
+			return error;
+		error = change_collected(work, &complete);
+		pfree(work->due.tids);
+	} while (error == NULL && !complete && work->total > before);
+	return error;
+}
+
+static char *
+change_relation(Work *work)
+{
+	char *error = attempt(work, attempt_prepare);
+	ListCell *lc;
+
+	if (error != NULL)
+		return error;
+	step(work);
+	foreach (lc, work->run.relation->leaves)
+	{
+		work->leaf = lfirst_oid(lc);
+		error = change_leaf(work);
+		if (error != NULL)
+			return error;
+	}
+	return NULL;
+}
+
+static void
+rule_lock(LOCKTAG *tag, int64 rule)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (rule >> 32),
+						 (uint32) rule, LOCK_SPACE);
+}
+
+static void
+run_locked(Work *work)
+{
+	char *error;
+
+	note_start(work->rule->id);
+	step(work);
+	error = change_relation(work);
+	note_end(work->rule->id, error);
+	step(work);
+}
+
+/* A call waits for whoever runs the rule; the worker has other things to do. */
+static int64
+run_rule(GdprRule *rule, void (*boundary)(void), bool wait,
+		 MemoryContext parent)
+{
+	Work work = {.rule = rule, .boundary = boundary};
+	LOCKTAG tag;
+
+	rule_lock(&tag, rule->id);
+	if (LockAcquire(&tag, ExclusiveLock, true, !wait) == LOCKACQUIRE_NOT_AVAIL)
+		return 0;
+	work.context = AllocSetContextCreate(parent, "gdpr retention rule",
+										 ALLOCSET_DEFAULT_SIZES);
+	work.batch = AllocSetContextCreate(work.context, "gdpr retention batch",
+									   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(work.context);
+	PG_TRY();
+	{
+		run_locked(&work);
+	}
+	PG_FINALLY();
+	{
+		LockRelease(&tag, ExclusiveLock, true);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(parent);
+	MemoryContextDelete(work.context);
+	return work.total;
+}
+
+static int64
+run_rules(List *rules, void (*boundary)(void), bool wait, MemoryContext context)
+{
+	int64 total = 0;
+	ListCell *lc;
+
+	foreach (lc, rules)
+		total += run_rule(lfirst(lc), boundary, wait, context);
+	return total;
+}
+
+/* ---- kept rows whose period is over ---- */
+
+static void
+forget_again(Work *work)
+{
+	gdpr_forget_again(work->kept);
+}
+
+static void
+attempt_kept(void *argument)
+{
+	Work *work = argument;
+
+	work->run.role = get_role_oid(work->kept->role, false);
+	as_role(work, forget_again);
+}
+
+static int64
+run_kept(void (*boundary)(void), MemoryContext parent)
+{
+	Work work = {.boundary = boundary};
+	List *due;
+	ListCell *lc;
+
+	work.context = AllocSetContextCreate(parent, "gdpr kept rows",
+										 ALLOCSET_DEFAULT_SIZES);
+	work.batch = AllocSetContextCreate(work.context, "gdpr kept person",
+									   ALLOCSET_DEFAULT_SIZES);
+	do
+	{
+		MemoryContextSwitchTo(work.context);
+		due = gdpr_kept_due(MOST_KEPT);
+		foreach (lc, due)
+		{
+			char *error;
+
+			work.kept = lfirst(lc);
+			error = attempt(&work, attempt_kept);
+			gdpr_kept_report(work.kept, error);
+			work.total += error == NULL;
+			step(&work);
+		}
+	} while (list_length(due) == MOST_KEPT);
+	MemoryContextSwitchTo(parent);
+	MemoryContextDelete(work.context);
+	return work.total;
+}
+
+/* ---- the two ways in ---- */
+
+static MemoryContext
+run_context(void)
+{
+	return AllocSetContextCreate(CurrentMemoryContext, "gdpr retention",
+								 ALLOCSET_DEFAULT_SIZES);
+}
+
+int64
+gdpr_retention_run_due(void (*boundary)(void))
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = run_context();
+	int64 total;
+
+	MemoryContextSwitchTo(context);
+	total = run_rules(gdpr_rule_due(InvalidOid, false), boundary, false,
+					  context);
+	total += run_kept(boundary, context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return total;
+}
+
+/* The portal of CALL needs its snapshot again. */
+static void
+commit_in_procedure(void)
+{
+	SPI_commit();
+	EnsurePortalSnapshotExists();
+}
+
+/* CALL gdpr.run_retention(relation) */
+Datum
+gdpr_run_retention(PG_FUNCTION_ARGS)
+{
+	Oid relation = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	MemoryContext context;
+
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		((CallContext *) fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("CALL gdpr.run_retention() cannot run inside a transaction block"),
+				 errhint("It commits each batch.")));
+	context = run_context();
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	MemoryContextSwitchTo(context);
+	(void) run_rules(gdpr_rule_due(relation, true), commit_in_procedure, true,
+					 context);
+	if (relation == InvalidOid)
+		(void) run_kept(commit_in_procedure, context);
+	SPI_finish();
+	MemoryContextDelete(context);
+	PG_RETURN_NULL();
+}
