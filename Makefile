@@ -23,6 +23,17 @@ MODULE_big = $(EXTENSION)
 
 # One line an object, sorted: test/lint/files.sh compares the list with src/.
 OBJS = \
+	src/audit/erase.o \
+	src/audit/guard.o \
+	src/audit/log.o \
+	src/audit/partition.o \
+	src/audit/payload.o \
+	src/audit/protect.o \
+	src/audit/relation.o \
+	src/audit/show.o \
+	src/audit/source.o \
+	src/audit/tag.o \
+	src/audit/trigger.o \
 	src/base/attempt.o \
 	src/base/digest.o \
 	src/base/guc.o \

@@ -1,16 +1,33 @@
 #!/usr/bin/env bash
 # make bench: every benchmark, each in a database of its own (PG* environment, superuser).
-# GDPR_BENCH_ROWS and GDPR_BENCH_ROUNDS make it smaller.
+# GDPR_BENCH_ROWS and GDPR_BENCH_ROUNDS make it smaller; GDPR_BENCH names some of them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-for bench in encryption rights; do
+wanted=${GDPR_BENCH:-encryption rights audit retention}
+for bench in $wanted; do
 	createdb "bench_$bench"
 done
-echo "== encryption: $rows values, $rounds rounds"
-PGDATABASE=bench_encryption "$here/encryption.sh" "$rows" "$rounds"
-echo
-echo "== rights: $((rows / 100)) and $((rows / 10)) subjects, $rounds rounds"
-PGDATABASE=bench_rights "$here/rights.sh" $((rows / 100)) $((rows / 10)) "$rounds"
+has() { case " $wanted " in *" $1 "*) ;; *) return 1 ;; esac }
+
+if has encryption; then
+	echo "== encryption: $rows values, $rounds rounds"
+	PGDATABASE=bench_encryption "$here/encryption.sh" "$rows" "$rounds"
+fi
+if has rights; then
+	echo
+	echo "== rights: $((rows / 100)) and $((rows / 10)) subjects, $rounds rounds"
+	PGDATABASE=bench_rights "$here/rights.sh" $((rows / 100)) $((rows / 10)) "$rounds"
+fi
+if has audit; then
+	echo
+	echo "== audit: $((rows / 2)) rows, $rounds rounds"
+	PGDATABASE=bench_audit "$here/audit.sh" $((rows / 2)) "$rounds" 7
+fi
+if has retention; then
+	echo
+	echo "== retention: $rows rows, $rounds rounds"
+	PGDATABASE=bench_retention "$here/retention.sh" "$rows" "$rounds"
+fi

@@ -4,6 +4,9 @@
  */
 #include "base/compat.h"
 
+#include "audit/log.h"
+#include "audit/relation.h"
+#include "audit/source.h"
 #include "base/guc.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
@@ -28,6 +31,9 @@ _PG_init(void)
 	gdpr_typetree_init();
 	gdpr_rewrite_init();
 	gdpr_leak_init();
+	gdpr_audit_log_init();
+	gdpr_audit_relation_init();
+	gdpr_audit_source_init();
 	gdpr_worker_init();
 
 	gdpr_hooks_init();

@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "access/xact.h"
+#include "audit/guard.h"
 #include "base/session.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
@@ -56,11 +57,13 @@ static const SharedPart shared_parts[] = {
 
 static const UtilityGuard utility_guards[] = {
 	gdpr_guard_utility,
+	gdpr_audit_guard_utility,
 	gdpr_worker_guard_utility,
 };
 
 static const DropGuard drop_guards[] = {
 	gdpr_guard_drop,
+	gdpr_audit_guard_drop,
 	gdpr_worker_guard_drop,
 };
 

@@ -39,6 +39,8 @@ static const char *const is_declared =
 	"OR EXISTS (SELECT 1 FROM gdpr.personal_column c WHERE c.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.retention_rule r WHERE r.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.hold o WHERE o.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.audit_key k WHERE k.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.protected p WHERE p.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
 
 static const char *const drop_statements[] = {
@@ -61,6 +63,13 @@ static const char *const drop_statements[] = {
 	GONE "DELETE FROM gdpr.retention_rule r USING gone g "
 		 "WHERE r.relation = g.objid AND (g.col IS NULL OR g.col = r.since)",
 	GONE
+	"DELETE FROM gdpr.protected p USING gone g WHERE p.relation = g.objid AND g.col IS NULL",
+	GONE
+	"DELETE FROM gdpr.audit_source s USING gone g WHERE s.relation = g.objid "
+	"AND (g.col IS NULL OR g.col = ANY (s.columns))",
+	GONE "DELETE FROM gdpr.audit_key k USING gone g WHERE k.relation = g.objid "
+		 "AND (g.col IS NULL OR g.col = ANY (k.columns))",
+	GONE
 	"DELETE FROM gdpr.hold o USING gone g WHERE o.relation = g.objid AND g.col IS NULL",
 	GONE
 	"DELETE FROM gdpr.sharing l USING gone g "
@@ -69,6 +78,12 @@ static const char *const drop_statements[] = {
 };
 
 static const char *const rename_statements[] = {
+	"UPDATE gdpr.protected SET except_columns = pg_catalog.array_replace(except_columns, $2, $3) "
+	"WHERE relation = ANY ($1) AND $2 = ANY (except_columns)",
+	"UPDATE gdpr.audit_key SET columns = pg_catalog.array_replace(columns, $2, $3) "
+	"WHERE relation = ANY ($1) AND $2 = ANY (columns)",
+	"UPDATE gdpr.audit_source SET columns = pg_catalog.array_replace(columns, $2, $3) "
+	"WHERE relation = ANY ($1) AND $2 = ANY (columns)",
 	"UPDATE gdpr.retention_rule SET since = $3 WHERE relation = ANY ($1) AND since = $2",
 	"UPDATE gdpr.subject SET key = pg_catalog.array_replace(key, $2, $3) "
 	"WHERE relation = ANY ($1) AND $2 = ANY (key)",

@@ -10,6 +10,7 @@
  */
 #include "base/compat.h"
 
+#include "audit/erase.h"
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/ident.h"
@@ -452,28 +453,32 @@ count_changed(const GdprPlan *plan, Oid leaf)
 }
 
 static int64
+delete_by_map(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
+			  int ntids)
+{
+	GdprPlan *plan = gdpr_plan_walk_rows(run->map, run->relation, leaf, tids,
+										 ntids, GDPR_PLAN_FORGET);
+	GdprAuditPerson *person;
+
+	gdpr_plan_decide(plan);
+	gdpr_target_check_notes(plan);
+	person = gdpr_audit_remember(plan, NULL);
+	gdpr_execute_plan(plan);
+	(void) gdpr_audit_erase(person);
+	return count_changed(plan, leaf);
+}
+
+static int64
 delete_rows(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
 			int ntids)
 {
-	GdprPlan *plan;
+	GdprArgs *args = gdpr_statement_args();
 
-	if (run->map == NULL)
-	{
-		GdprArgs *args = gdpr_statement_args();
-
-		gdpr_statement_arg(args, TIDARRAYOID, gdpr_statement_tids(tids, ntids));
-		return (int64) gdpr_statement_run(
-			psprintf(
-				"DELETE FROM %s WHERE c.ctid OPERATOR(pg_catalog.=) ANY ($1)",
-				leaf_from(leaf)),
-			args, false, run->relation->label);
-	}
-	plan = gdpr_plan_walk_rows(run->map, run->relation, leaf, tids, ntids,
-							   GDPR_PLAN_FORGET);
-	gdpr_plan_decide(plan);
-	gdpr_target_check_notes(plan);
-	gdpr_execute_plan(plan);
-	return count_changed(plan, leaf);
+	gdpr_statement_arg(args, TIDARRAYOID, gdpr_statement_tids(tids, ntids));
+	return (int64) gdpr_statement_run(
+		psprintf("DELETE FROM %s WHERE c.ctid OPERATOR(pg_catalog.=) ANY ($1)",
+				 leaf_from(leaf)),
+		args, false, run->relation->label);
 }
 
 int64
@@ -482,6 +487,8 @@ gdpr_target_batch(const GdprRun *run, Oid leaf, List *holds,
 {
 	HTAB *held = gdpr_hold_rows(holds, leaf);
 	ItemPointerData *rows = palloc(sizeof(ItemPointerData) * Max(ntids, 1));
+	GdprAuditPerson *person;
+	int64 changed;
 	int n = leave_held(held, leaf, tids, ntids, rows);
 
 	/* One update finds and locks its rows itself. */
@@ -489,7 +496,12 @@ gdpr_target_batch(const GdprRun *run, Oid leaf, List *holds,
 		n = lock_rows(run, leaf, holds, rows, n, skip_locked, &rows);
 	if (n == 0)
 		return 0;
-	if (run->rule->anonymise)
-		return mask_rows(run, leaf, holds, rows, n);
-	return delete_rows(run, leaf, rows, n);
+	if (run->map != NULL && !run->rule->anonymise)
+		return delete_by_map(run, leaf, rows, n);
+	/* What the log knows of the rows goes with what they lose. */
+	person = gdpr_audit_remember_rows(leaf, rows, n);
+	changed = run->rule->anonymise ? mask_rows(run, leaf, holds, rows, n)
+								   : delete_rows(run, leaf, rows, n);
+	(void) gdpr_audit_erase(person);
+	return changed;
 }

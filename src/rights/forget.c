@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "access/xact.h"
+#include "audit/erase.h"
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/options.h"
@@ -179,14 +180,17 @@ carry_out(Forget *forget, const char *reason, GdprOrigin origin,
 		  GdprErasure *erasure)
 {
 	const char *kind = NameStr(forget->subject->map->kind);
+	GdprAuditPerson *person;
 	List *remembered;
 
 	if (!gdpr_certificate_changes(forget->plan) &&
 		gdpr_ledger_find(kind, forget->pseudonym, erasure))
 		return;
 	remembered = gdpr_verify_remember(forget->plan);
+	person = gdpr_audit_remember(forget->plan, forget->pseudonym);
 	execute(forget->plan, origin);
 	gdpr_verify_plan(forget->plan, remembered);
+	(void) gdpr_audit_erase(person);
 	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,
 					  forget->relations, reason, erasure);
 }

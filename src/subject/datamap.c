@@ -17,6 +17,8 @@ GDPR_FUNCTION(gdpr_data_map);
 GDPR_FUNCTION(gdpr_map_hash);
 GDPR_FUNCTION(gdpr_approve_map);
 
+void (*gdpr_graph_approved)(void) = NULL;
+
 #define NCOLUMNS 10
 
 /* ---- paths ---- */
@@ -245,5 +247,7 @@ gdpr_approve_map(PG_FUNCTION_ARGS)
 		approval.links = lappend(approval.links,
 								 ((GdprLink *) lfirst(lc))->name);
 	gdpr_registry_put_approval(NameStr(map->kind), &approval);
+	if (gdpr_graph_approved != NULL)
+		gdpr_graph_approved();
 	PG_RETURN_TEXT_P(cstring_to_text(map->hash));
 }

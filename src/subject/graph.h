@@ -140,6 +140,9 @@ typedef struct GdprMap
  */
 extern GdprMap *gdpr_graph_load(const char *kind);
 
+/* Called when a person approved a map; may be NULL.  For higher ranks. */
+extern void (*gdpr_graph_approved)(void);
+
 /*
  * All kinds, as char *, by name.  A caller who was given no kind tries each.
  */

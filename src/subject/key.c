@@ -291,6 +291,33 @@ gdpr_key_resolve(const char *text, const char *kind, bool read_only)
 	return find_in_any(text, kinds, read_only);
 }
 
+GdprSubject *
+gdpr_key_name(const char *text, const char *kind)
+{
+	MemoryContext context = CurrentMemoryContext;
+	GdprSubject *subject = palloc0(sizeof(GdprSubject));
+	GdprArgs *args = gdpr_statement_args();
+	List *kinds = gdpr_graph_kinds();
+	GdprSqlScope scope;
+	List *parts;
+
+	if (kind == NULL && list_length(kinds) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_AMBIGUOUS_ALIAS),
+				 errmsg("there is more than one kind of subject, or none"),
+				 errhint("Name the kind.")));
+	subject->map = gdpr_graph_load(kind != NULL ? kind : linitial(kinds));
+	parts = subject->map->nkeys == 1
+				? list_make1(pstrdup(text))
+				: split_composite(text, subject->map->nkeys);
+	if (parts == NIL || !parse_values(subject->map, parts, args))
+		return subject;
+	gdpr_sql_begin_canonical(&scope);
+	take_absent_key(subject, args, context);
+	gdpr_sql_end_caller(&scope);
+	return subject;
+}
+
 void
 gdpr_key_refind(GdprSubject *subject, bool lock)
 {

@@ -28,6 +28,13 @@ extern GdprSubject *gdpr_key_resolve(const char *subject, const char *kind,
 									 bool read_only);
 
 /*
+ * Kind and canonical key alone; touches no user's row, and says nothing about
+ * whether there is such a person.  Without a kind, the only one that is
+ * declared, else 42P09.
+ */
+extern GdprSubject *gdpr_key_name(const char *subject, const char *kind);
+
+/*
  * An expression as text that is the same in every session, if it is run
  * between gdpr_sql_begin_canonical() and its end.
  */

@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "access/xact.h"
+#include "audit/partition.h"
 #include "base/attempt.h"
 #include "base/guc.h"
 #include "base/sql.h"
@@ -71,6 +72,7 @@ run_retention(void)
 }
 
 static const Task tasks[] = {
+	{"gdpr_ext: partitions of the audit log", gdpr_audit_ensure_partitions},
 	{"gdpr_ext: retention", run_retention},
 };
 

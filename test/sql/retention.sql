@@ -71,7 +71,7 @@ RESET ROLE;
 
 -- run
 CALL gdpr.run_retention('retention.visit');
-SELECT id, seen, name, tag, page FROM retention.visit ORDER BY id;
+SELECT id, name, tag, page FROM retention.visit ORDER BY id;
 SET ROLE retention_keeper;
 SELECT id, email::text ~ '^erased-' AS masked FROM retention.visit WHERE id IN (1, 20, 21, 22) ORDER BY id;
 SELECT count(DISTINCT email), count(*) FROM retention.visit WHERE id <= 20;

@@ -1,0 +1,188 @@
+-- Who touched what and when: the log of writes, its triggers and its guard.
+-- Partitions of the log are made as days come; they are ordinary tables of
+-- schema gdpr, which a dump carries with their rows.
+
+CREATE SEQUENCE gdpr.audit_number INCREMENT BY 1024;
+COMMENT ON SEQUENCE gdpr.audit_number IS 'numbers of audit records, by the thousand: each process takes its own from a block';
+REVOKE ALL ON SEQUENCE gdpr.audit_number FROM PUBLIC;
+
+CREATE TABLE gdpr.audit_log (
+	id bigint NOT NULL,
+	at timestamptz NOT NULL,
+	xid xid8 NOT NULL,
+	relation text NOT NULL,
+	operation text NOT NULL,
+	origin text NOT NULL,
+	columns text[],
+	subject uuid,
+	own smallint NOT NULL,
+	tags uuid[],
+	session_role text NOT NULL,
+	role text NOT NULL,
+	actor bytea,
+	purpose text,
+	application text,
+	address inet,
+	payload bytea
+) PARTITION BY RANGE (at);
+CREATE TABLE gdpr.audit_log_default PARTITION OF gdpr.audit_log DEFAULT;
+COMMENT ON TABLE gdpr.audit_log IS 'records of writes, a partition a day; read it by the view gdpr.audit';
+COMMENT ON TABLE gdpr.audit_log_default IS 'records of days for which no partition was made in time';
+COMMENT ON COLUMN gdpr.audit_log.subject IS 'pseudonym of the person, as in the ledger, where the row names him itself';
+COMMENT ON COLUMN gdpr.audit_log.tags IS 'keyed pseudonyms of the row, the first own of them, and of the rows that it belongs to';
+COMMENT ON COLUMN gdpr.audit_log.payload IS 'old and new values of the changed columns, sealed; null for changes by forget and retention, and once the person is forgotten';
+COMMENT ON COLUMN gdpr.audit_log.actor IS 'the name that the application gave, sealed';
+
+CREATE TABLE gdpr.protected (
+	relation regclass PRIMARY KEY,
+	except_columns name[] NOT NULL DEFAULT '{}',
+	protected_by name NOT NULL DEFAULT SESSION_USER,
+	protected_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE gdpr.protected IS 'relations whose writes are recorded; made by gdpr.protect';
+
+CREATE TABLE gdpr.audit_key (
+	id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+	relation regclass NOT NULL,
+	columns name[] NOT NULL,
+	UNIQUE (relation, columns)
+);
+COMMENT ON TABLE gdpr.audit_key IS 'columns by which rows are known to the log; the number stays when tables and columns are renamed';
+
+CREATE TABLE gdpr.audit_source (
+	relation regclass NOT NULL,
+	own boolean NOT NULL,
+	kind name,
+	key uuid,
+	columns name[] NOT NULL,
+	CHECK ((kind IS NULL) <> (key IS NULL))
+);
+COMMENT ON TABLE gdpr.audit_source IS 'which columns of a protected relation give its records tags: own keys, and keys of the rows that it belongs to';
+
+REVOKE ALL ON gdpr.audit_log, gdpr.audit_log_default, gdpr.protected, gdpr.audit_key, gdpr.audit_source FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_number', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_log', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_log_default', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.protected', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_key', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_source', '');
+
+CREATE FUNCTION gdpr.audit_guard() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_guard';
+COMMENT ON FUNCTION gdpr.audit_guard() IS 'trigger: refuses every change of the audit log';
+REVOKE ALL ON FUNCTION gdpr.audit_guard() FROM PUBLIC;
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON gdpr.audit_log
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.audit_guard();
+COMMENT ON TRIGGER guard ON gdpr.audit_log IS 'the log is only added to';
+ALTER TABLE gdpr.audit_log ENABLE ALWAYS TRIGGER guard;
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON gdpr.audit_log_default
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.audit_guard();
+COMMENT ON TRIGGER guard ON gdpr.audit_log_default IS 'the log is only added to';
+ALTER TABLE gdpr.audit_log_default ENABLE ALWAYS TRIGGER guard;
+
+CREATE FUNCTION gdpr.audit_row() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_row';
+COMMENT ON FUNCTION gdpr.audit_row() IS 'trigger: records a changed row of a protected relation';
+REVOKE ALL ON FUNCTION gdpr.audit_row() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_truncate() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_truncate';
+COMMENT ON FUNCTION gdpr.audit_truncate() IS 'trigger: records TRUNCATE of a protected relation';
+REVOKE ALL ON FUNCTION gdpr.audit_truncate() FROM PUBLIC;
+
+-- Whatever changes what is recorded, and how, reaches every process.
+CREATE FUNCTION gdpr.audit_changed() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_changed';
+COMMENT ON FUNCTION gdpr.audit_changed() IS 'trigger: makes every process read again what is recorded of protected relations';
+REVOKE ALL ON FUNCTION gdpr.audit_changed() FROM PUBLIC;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gdpr.protected
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.audit_changed();
+COMMENT ON TRIGGER changed ON gdpr.protected IS 'drops every process''s cache';
+ALTER TABLE gdpr.protected ENABLE ALWAYS TRIGGER changed;
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gdpr.audit_source
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.audit_changed();
+COMMENT ON TRIGGER changed ON gdpr.audit_source IS 'drops every process''s cache';
+ALTER TABLE gdpr.audit_source ENABLE ALWAYS TRIGGER changed;
+
+CREATE FUNCTION gdpr.protect(relation regclass, options jsonb DEFAULT '{}')
+	RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_protect';
+COMMENT ON FUNCTION gdpr.protect(regclass, jsonb) IS 'records every write of a relation from now on: who, when, which columns, and their values, sealed';
+REVOKE ALL ON FUNCTION gdpr.protect(regclass, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.protect_subject(kind name, options jsonb DEFAULT '{}')
+	RETURNS integer
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_protect_subject';
+COMMENT ON FUNCTION gdpr.protect_subject(name, jsonb) IS 'protects every relation of a kind''s map in which something is a person''s; returns how many';
+REVOKE ALL ON FUNCTION gdpr.protect_subject(name, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.unprotect(relation regclass)
+	RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_unprotect';
+COMMENT ON FUNCTION gdpr.unprotect(regclass) IS 'records the writes of a relation no longer, and that; what is recorded stays';
+REVOKE ALL ON FUNCTION gdpr.unprotect(regclass) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_maintain()
+	RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_maintain';
+COMMENT ON FUNCTION gdpr.audit_maintain() IS 'makes the log''s partitions of the next days, and the indexes of those that are over; the worker does it daily';
+REVOKE ALL ON FUNCTION gdpr.audit_maintain() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_changes(payload bytea, id bigint, at timestamptz)
+	RETURNS jsonb
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_changes';
+COMMENT ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz) IS 'old and new values of an audit record; null without the key, and for another record than the one they were sealed for';
+REVOKE ALL ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_actor(actor bytea)
+	RETURNS text
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_actor';
+COMMENT ON FUNCTION gdpr.audit_actor(bytea) IS 'the name of an actor as the application gave it; null without the key';
+REVOKE ALL ON FUNCTION gdpr.audit_actor(bytea) FROM PUBLIC;
+
+CREATE VIEW gdpr.audit AS
+	SELECT id, at, relation, operation, origin, columns,
+		gdpr.audit_changes(payload, id, at) AS changes,
+		pg_catalog.replace(subject::text, '-', '') AS subject,
+		session_role, role, gdpr.audit_actor(actor) AS actor, purpose, application, address, xid
+	FROM gdpr.audit_log;
+COMMENT ON VIEW gdpr.audit IS 'who touched what and when; for the auditor''s duty';
+COMMENT ON COLUMN gdpr.audit.changes IS 'column: [old, new]; null where the person was forgotten, or forget or retention made the change';
+COMMENT ON COLUMN gdpr.audit.subject IS 'pseudonym of the person, the same as in certificates and in gdpr.erasure';
+REVOKE ALL ON gdpr.audit FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_records(subject text, kind name DEFAULT NULL)
+	RETURNS SETOF bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_records';
+COMMENT ON FUNCTION gdpr.audit_records(text, name) IS 'numbers of the audit records about a person, also of one who was forgotten, and of rows that are gone';
+REVOKE ALL ON FUNCTION gdpr.audit_records(text, name) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_trail(subject text, kind name DEFAULT NULL)
+	RETURNS SETOF gdpr.audit
+	LANGUAGE sql VOLATILE PARALLEL UNSAFE
+	AS $$ SELECT a.* FROM gdpr.audit a
+		WHERE a.id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT gdpr.audit_records($1, $2)))
+		ORDER BY a.at, a.id $$;
+COMMENT ON FUNCTION gdpr.audit_trail(text, name) IS 'the audit records about a person, oldest first';
+REVOKE ALL ON FUNCTION gdpr.audit_trail(text, name) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_follow_ddl() RETURNS event_trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_follow_ddl';
+COMMENT ON FUNCTION gdpr.audit_follow_ddl() IS 'event trigger: partitions and children of protected relations are protected too';
+REVOKE ALL ON FUNCTION gdpr.audit_follow_ddl() FROM PUBLIC;
+CREATE EVENT TRIGGER gdpr_audit_follow_ddl ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+	EXECUTE FUNCTION gdpr.audit_follow_ddl();
+COMMENT ON EVENT TRIGGER gdpr_audit_follow_ddl IS 'partitions and children of protected relations are protected too';

@@ -1,0 +1,28 @@
+/*
+ * guard.h
+ *	  Statements that would change the log, or go round it.
+ */
+#ifndef GDPR_AUDIT_GUARD_H
+#define GDPR_AUDIT_GUARD_H
+
+#include "catalog/objectaccess.h"
+#include "nodes/nodes.h"
+
+#define GDPR_AUDIT_ROW_TRIGGER		"gdpr_audit"
+#define GDPR_AUDIT_TRUNCATE_TRIGGER "gdpr_audit_truncate"
+
+/* Called by hooks.c. */
+extern void gdpr_audit_guard_utility(Node *statement);
+extern void gdpr_audit_guard_drop(ObjectAccessType access, Oid class,
+								  Oid object, int column);
+
+/*
+ * Our own changes of triggers and of the log pass.  Returns what it was; the
+ * caller sets it back, also when an error passes.
+ */
+extern bool gdpr_audit_set_changing(bool changing);
+
+/* Not while the extension's own script or its DROP is under way. */
+extern bool gdpr_audit_tables_are_there(void);
+
+#endif /* GDPR_AUDIT_GUARD_H */

@@ -1,0 +1,384 @@
+/*
+ * protect.c
+ *	  gdpr.protect, gdpr.protect_subject, gdpr.unprotect.
+ *
+ * The triggers are made by us on a relation that is the caller's: he need not
+ * have a right on our functions.
+ */
+#include "base/compat.h"
+
+#include "audit/guard.h"
+#include "audit/log.h"
+#include "audit/partition.h"
+#include "audit/relation.h"
+#include "audit/source.h"
+#include "base/errors.h"
+#include "base/ident.h"
+#include "base/options.h"
+#include "base/sql.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "crypto/keyring.h"
+#include "miscadmin.h"
+#include "registry/registry.h"
+#include "subject/graph.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+GDPR_FUNCTION(gdpr_protect);
+GDPR_FUNCTION(gdpr_protect_subject);
+GDPR_FUNCTION(gdpr_unprotect);
+GDPR_FUNCTION(gdpr_audit_follow_ddl);
+
+static void
+run(const char *sql)
+{
+	(void) gdpr_sql_run(sql, 0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+}
+
+static bool
+has_trigger(Oid relid, const char *name)
+{
+	return OidIsValid(get_trigger_oid(relid, name, true));
+}
+
+static void
+make_trigger(Oid relid, const char *name, const char *events, const char *each,
+			 const char *function)
+{
+	char *relation = gdpr_ident_relation(relid);
+
+	if (has_trigger(relid, name))
+		return;
+	run(psprintf(
+		"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
+		name, events, relation, each, function));
+	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation, name));
+}
+
+/* Row triggers come down to partitions by themselves, others do not. */
+static void
+make_triggers(Oid relid)
+{
+	if (get_rel_relkind(relid) != RELKIND_RELATION &&
+		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	make_trigger(relid, GDPR_AUDIT_ROW_TRIGGER, "INSERT OR UPDATE OR DELETE",
+				 "ROW", "audit_row");
+	make_trigger(relid, GDPR_AUDIT_TRUNCATE_TRIGGER, "TRUNCATE", "STATEMENT",
+				 "audit_truncate");
+}
+
+static void
+make_all_triggers(Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+		make_triggers(lfirst_oid(lc));
+}
+
+static void
+drop_trigger(Oid relid, const char *name)
+{
+	if (has_trigger(relid, name))
+		run(psprintf("DROP TRIGGER %s ON %s", name,
+					 gdpr_ident_relation(relid)));
+}
+
+/* A partition's row trigger goes with its parent's. */
+static void
+drop_all_triggers(Oid relid)
+{
+	List *all = find_all_inheritors(relid, NoLock, NULL);
+	ListCell *lc;
+
+	foreach (lc, all)
+	{
+		if (!get_rel_relispartition(lfirst_oid(lc)) || lfirst_oid(lc) == relid)
+			drop_trigger(lfirst_oid(lc), GDPR_AUDIT_ROW_TRIGGER);
+	}
+	foreach (lc, all)
+		drop_trigger(lfirst_oid(lc), GDPR_AUDIT_TRUNCATE_TRIGGER);
+}
+
+static void
+note(Oid relid, const char *operation)
+{
+	GdprAuditRecord record = {0};
+
+	record.relation = gdpr_ident_relation(relid);
+	record.operation = operation;
+	gdpr_audit_write(&record);
+}
+
+/* ---- gdpr.protect ---- */
+
+static void
+check_relation(Oid relid)
+{
+	gdpr_registry_check_relation(relid);
+	if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("rows of foreign table %s lie on another server",
+						gdpr_ident_relation(relid)),
+				 errhint("Protect the table there.")));
+	if (get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation %s is a partition", gdpr_ident_relation(relid)),
+				 errhint("Protect the partitioned table: its partitions are protected with it.")));
+}
+
+static void
+write_protected(Oid relid, List *excepted)
+{
+	Oid types[] = {REGCLASSOID, NAMEARRAYOID};
+	Datum values[] = {ObjectIdGetDatum(relid),
+					  PointerGetDatum(gdpr_registry_names(excepted))};
+
+	(void) gdpr_sql_run(
+		"INSERT INTO gdpr.protected (relation, except_columns) VALUES ($1, $2) "
+		"ON CONFLICT (relation) DO UPDATE SET except_columns = excluded.except_columns",
+		2, types, values, NULL, false, SPI_OK_INSERT);
+}
+
+static bool
+is_protected(Oid relid)
+{
+	return gdpr_audit_protected(relid) == relid;
+}
+
+static void
+protect(Oid relid, List *excepted)
+{
+	bool before;
+	bool new;
+	GdprSqlScope scope;
+
+	check_relation(relid);
+	new = !is_protected(relid);
+	(void) gdpr_keyring_reserved();
+	before = gdpr_audit_set_changing(true);
+	PG_TRY();
+	{
+		gdpr_sql_begin_own(&scope);
+		write_protected(relid, excepted);
+		make_all_triggers(relid);
+		gdpr_sql_end_own(&scope);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_audit_set_changing(before);
+	}
+	PG_END_TRY();
+	gdpr_audit_find_sources(relid);
+	CommandCounterIncrement();
+	gdpr_audit_ensure_partitions();
+	if (new)
+		note(relid, "protect");
+}
+
+static List *
+take_options(FunctionCallInfo fcinfo, Oid relid)
+{
+	List *excepted = NIL;
+	const GdprOption known[] = {{.name = "except_columns", .list = &excepted}};
+	ListCell *lc;
+
+	gdpr_registry_require(fcinfo, 0, "relation");
+	gdpr_registry_require(fcinfo, 1, "options");
+	gdpr_options_parse(PG_GETARG_JSONB_P(1), known, lengthof(known));
+	foreach (lc, OidIsValid(relid) ? excepted : NIL)
+		(void) gdpr_registry_column(relid, lfirst(lc));
+	return excepted;
+}
+
+Datum
+gdpr_protect(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+
+	if (OidIsValid(relid))
+		check_relation(relid);
+	protect(relid, take_options(fcinfo, relid));
+	PG_RETURN_VOID();
+}
+
+/* Those of the columns that the relation has. */
+static List *
+columns_of(Oid relid, const List *names)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		if (get_attnum(relid, lfirst(lc)) > 0)
+			result = lappend(result, lfirst(lc));
+	}
+	return result;
+}
+
+/* Does anything of a person hang on it? */
+static bool
+is_personal(const GdprMap *map, const GdprRelation *relation)
+{
+	ListCell *lc;
+
+	if (relation == map->root)
+		return true;
+	foreach (lc, map->links)
+	{
+		GdprLink *link = lfirst(lc);
+
+		if ((link->child == relation && link->belongs != GDPR_BELONGS_NONE) ||
+			(link->parent == relation && link->belongs == GDPR_BELONGS_OWNS))
+			return true;
+	}
+	return false;
+}
+
+Datum
+gdpr_protect_subject(PG_FUNCTION_ARGS)
+{
+	List *excepted;
+	GdprMap *map;
+	int n = 0;
+	ListCell *lc;
+
+	gdpr_registry_require(fcinfo, 0, "kind");
+	excepted = take_options(fcinfo, InvalidOid);
+	map = gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)));
+	foreach (lc, map->relations)
+	{
+		GdprRelation *relation = lfirst(lc);
+
+		if (!is_personal(map, relation) ||
+			relation->relkind == RELKIND_FOREIGN_TABLE)
+			continue;
+		protect(relation->relid, columns_of(relation->relid, excepted));
+		n++;
+	}
+	PG_RETURN_INT32(n);
+}
+
+/* ---- gdpr.unprotect ---- */
+
+Datum
+gdpr_unprotect(PG_FUNCTION_ARGS)
+{
+	Oid types[] = {REGCLASSOID};
+	Datum values[1];
+	GdprSqlScope scope;
+	bool before;
+	Oid relid;
+
+	gdpr_registry_require(fcinfo, 0, "relation");
+	relid = PG_GETARG_OID(0);
+	check_relation(relid);
+	if (!is_protected(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("relation %s is not protected", gdpr_ident_relation(relid))));
+	note(relid, "unprotect");
+	values[0] = ObjectIdGetDatum(relid);
+	before = gdpr_audit_set_changing(true);
+	PG_TRY();
+	{
+		gdpr_sql_begin_own(&scope);
+		drop_all_triggers(relid);
+		(void) gdpr_sql_run("DELETE FROM gdpr.protected WHERE relation = $1", 1,
+							types, values, NULL, false, SPI_OK_DELETE);
+		(void) gdpr_sql_run("DELETE FROM gdpr.audit_source WHERE relation = $1",
+							1, types, values, NULL, false, SPI_OK_DELETE);
+		gdpr_sql_end_own(&scope);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_audit_set_changing(before);
+	}
+	PG_END_TRY();
+	PG_RETURN_VOID();
+}
+
+/* ---- partitions and children that come later ---- */
+
+static void
+follow_relation(Oid relid)
+{
+	Oid top = gdpr_audit_protected(relid);
+	bool before;
+
+	if (!OidIsValid(top) || top == relid)
+		return;
+	before = gdpr_audit_set_changing(true);
+	PG_TRY();
+	{
+		make_all_triggers(relid);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_audit_set_changing(before);
+	}
+	PG_END_TRY();
+}
+
+static bool
+anything_protected(void)
+{
+	return gdpr_sql_run("SELECT 1 FROM gdpr.protected LIMIT 1", 0, NULL, NULL,
+						NULL, false, SPI_OK_SELECT) > 0;
+}
+
+/* ATTACH is reported for the parent, so its parts are looked at. */
+static List *
+touched_relations(void)
+{
+	List *result = NIL;
+	uint64 n = gdpr_sql_run(
+		"SELECT DISTINCT coalesce(i.inhrelid, d.objid) "
+		"FROM pg_event_trigger_ddl_commands() d "
+		"LEFT JOIN pg_inherits i ON i.inhparent = d.objid "
+		"WHERE d.classid = 'pg_class'::regclass AND NOT d.in_extension "
+		"UNION SELECT objid FROM pg_event_trigger_ddl_commands() "
+		"WHERE classid = 'pg_class'::regclass AND NOT in_extension",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		result = lappend_oid(result, DatumGetObjectId(
+										 SPI_getbinval(SPI_tuptable->vals[i],
+													   SPI_tuptable->tupdesc, 1,
+													   &isnull)));
+	}
+	return result;
+}
+
+Datum
+gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
+{
+	GdprSqlScope scope;
+	ListCell *lc;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by the event trigger manager")));
+	if (IsBinaryUpgrade || !gdpr_audit_tables_are_there())
+		PG_RETURN_NULL();
+	gdpr_sql_begin_own(&scope);
+	if (anything_protected())
+	{
+		foreach (lc, touched_relations())
+			follow_relation(lfirst_oid(lc));
+	}
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_NULL();
+}

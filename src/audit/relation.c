@@ -1,0 +1,405 @@
+/*
+ * relation.c
+ *	  What is recorded of a protected relation, in a cache of each process.
+ *
+ * An entry is built when the first row of a relation is recorded and dropped
+ * when the relation, or what is said about it, changes.  One that is in use
+ * when that happens is only marked: it lives until the next look.
+ */
+#include "base/compat.h"
+
+#include "access/htup_details.h"
+#include "audit/relation.h"
+#include "base/ident.h"
+#include "base/sql.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "enctype/enctype.h"
+#include "enctype/typetree.h"
+#include "registry/registry.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/uuid.h"
+
+GDPR_FUNCTION(gdpr_audit_changed);
+
+static HTAB *cache = NULL;
+static Oid protected_relid = InvalidOid;
+static GdprAuditRelation *last = NULL;
+
+/* ---- invalidation ---- */
+
+static void
+mark_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	GdprAuditRelation *entry;
+
+	hash_seq_init(&scan, cache);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		entry->valid = false;
+}
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	GdprAuditRelation *entry;
+
+	if (cache == NULL)
+		return;
+	if (!OidIsValid(relid) || relid == protected_relid)
+	{
+		mark_all();
+		return;
+	}
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry != NULL)
+		entry->valid = false;
+}
+
+void
+gdpr_audit_relation_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+}
+
+Datum
+gdpr_audit_changed(PG_FUNCTION_ARGS)
+{
+	Oid relid = get_relname_relid("protected", gdpr_sql_schema());
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	if (OidIsValid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+	PG_RETURN_POINTER(NULL);
+}
+
+/* ---- which relation ---- */
+
+static bool
+is_protected(Oid relid)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+
+	return gdpr_sql_run("SELECT 1 FROM gdpr.protected WHERE relation = $1", 1,
+						types, values, NULL, false, SPI_OK_SELECT) > 0;
+}
+
+/* Nearest first; a table may have several parents. */
+static Oid
+find_protected(Oid relid)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	List *parents = NIL;
+	uint64 n;
+	ListCell *lc;
+
+	if (is_protected(relid))
+		return relid;
+	n = gdpr_sql_run(
+		"SELECT inhparent FROM pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		parents = lappend_oid(parents, DatumGetObjectId(
+										   SPI_getbinval(SPI_tuptable->vals[i],
+														 SPI_tuptable->tupdesc,
+														 1, &isnull)));
+	}
+	foreach (lc, parents)
+	{
+		Oid found = find_protected(lfirst_oid(lc));
+
+		if (OidIsValid(found))
+			return found;
+	}
+	return InvalidOid;
+}
+
+Oid
+gdpr_audit_protected(Oid relid)
+{
+	GdprSqlScope scope;
+	Oid result;
+
+	gdpr_sql_begin_own(&scope);
+	result = find_protected(relid);
+	gdpr_sql_end_own(&scope);
+	return result;
+}
+
+/* ---- building ---- */
+
+static GdprAuditSort
+sort_of(Form_pg_attribute att, Oid base)
+{
+	if (gdpr_enctype_is(base))
+		return GDPR_AUDIT_ENCRYPTED;
+	if (gdpr_typetree_look(att->atttypid, att->atttypmod).encrypted)
+		return GDPR_AUDIT_NESTED;
+	switch (base)
+	{
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return GDPR_AUDIT_TIME;
+		default:
+			return GDPR_AUDIT_PLAIN;
+	}
+}
+
+static void
+describe_column(GdprAuditColumn *column, Form_pg_attribute att,
+				const List *excepted)
+{
+	StringInfoData quoted;
+	bool isvarlena;
+	ListCell *lc;
+	Oid output;
+
+	column->sort = GDPR_AUDIT_SKIP;
+	if (att->attisdropped)
+		return;
+	foreach (lc, excepted)
+	{
+		if (strcmp(lfirst(lc), NameStr(att->attname)) == 0)
+			return;
+	}
+	column->base = getBaseType(att->atttypid);
+	column->sort = sort_of(att, column->base);
+	column->typlen = att->attlen;
+	column->typbyval = att->attbyval;
+	column->name = pstrdup(NameStr(att->attname));
+	initStringInfo(&quoted);
+	escape_json(&quoted, column->name);
+	appendStringInfoChar(&quoted, ':');
+	column->json_name = quoted.data;
+	getTypeOutputInfo(att->atttypid, &output, &isvarlena);
+	fmgr_info_cxt(output, &column->output, CurrentMemoryContext);
+}
+
+/* Text of the other types may depend on settings of the session. */
+static GdprAuditText
+text_of(Oid type, bool of_person)
+{
+	if (gdpr_enctype_is(type))
+		return GDPR_AUDIT_TAG;
+	switch (type)
+	{
+		case BPCHAROID:
+			return GDPR_AUDIT_BLANKS;
+		case NUMERICOID:
+			/* The ledger's pseudonym is made of the text as it is. */
+			return of_person ? GDPR_AUDIT_TEXT : GDPR_AUDIT_NUMERIC;
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case TEXTOID:
+		case VARCHAROID:
+		case NAMEOID:
+		case UUIDOID:
+		case OIDOID:
+			return GDPR_AUDIT_TEXT;
+		default:
+			return GDPR_AUDIT_CANONICAL;
+	}
+}
+
+static void
+describe_source(GdprAuditSource *source, Relation relation, const List *names)
+{
+	ListCell *lc;
+
+	source->ncolumns = list_length(names);
+	source->columns = palloc(sizeof(AttrNumber) * source->ncolumns);
+	source->how = palloc0(sizeof(GdprAuditText) * source->ncolumns);
+	source->output = palloc0(sizeof(FmgrInfo) * source->ncolumns);
+	foreach (lc, names)
+	{
+		int i = foreach_current_index(lc);
+		AttrNumber attnum = get_attnum(RelationGetRelid(relation), lfirst(lc));
+		bool isvarlena;
+		Oid output;
+		Oid type;
+
+		/* A column that is gone makes no tag: a null never does. */
+		source->columns[i] = attnum;
+		if (attnum <= 0)
+			continue;
+		type = getBaseType(get_atttype(RelationGetRelid(relation), attnum));
+		source->how[i] = text_of(type, source->kind != NULL);
+		getTypeOutputInfo(type, &output, &isvarlena);
+		fmgr_info_cxt(output, &source->output[i], CurrentMemoryContext);
+	}
+	initStringInfo(&source->last);
+}
+
+static void
+take_source(GdprAuditRelation *entry, Relation relation, uint64 row)
+{
+	GdprAuditSource *source = &entry->sources[entry->nsources++];
+	HeapTuple tuple = SPI_tuptable->vals[row];
+	TupleDesc columns = SPI_tuptable->tupdesc;
+	bool isnull;
+	Datum value;
+	MemoryContext old;
+
+	source->own = DatumGetBool(SPI_getbinval(tuple, columns, 1, &isnull));
+	value = SPI_getbinval(tuple, columns, 3, &isnull);
+	if (!isnull)
+		memcpy(source->key, DatumGetUUIDP(value)->data, UUID_LEN);
+	value = SPI_getbinval(tuple, columns, 4, &isnull);
+	old = MemoryContextSwitchTo(entry->context);
+	source->kind = SPI_getvalue(tuple, columns, 2);
+	if (source->kind != NULL)
+		source->kind = pstrdup(source->kind);
+	describe_source(source, relation,
+					gdpr_registry_list(DatumGetArrayTypePCopy(value)));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+load_sources(GdprAuditRelation *entry, Relation relation, Oid top)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(top)};
+	uint64 n;
+
+	n = gdpr_sql_run(
+		"SELECT own, kind::text, key, columns FROM gdpr.audit_source WHERE relation = $1 "
+		"ORDER BY own DESC, kind NULLS LAST, key",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+	entry->sources = MemoryContextAllocZero(entry->context,
+											sizeof(GdprAuditSource) *
+												Max(n, 1));
+	for (uint64 i = 0; i < n; i++)
+		take_source(entry, relation, i);
+}
+
+static List *
+load_excepted(Oid top, MemoryContext context)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(top)};
+	MemoryContext old;
+	List *result;
+	bool isnull;
+	Datum names;
+
+	if (gdpr_sql_run(
+			"SELECT except_columns FROM gdpr.protected WHERE relation = $1", 1,
+			types, values, NULL, false, SPI_OK_SELECT) == 0)
+		return NIL;
+	names = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	old = MemoryContextSwitchTo(context);
+	result = gdpr_registry_list(DatumGetArrayTypePCopy(names));
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+static void
+build(GdprAuditRelation *entry, Relation relation)
+{
+	TupleDesc columns = RelationGetDescr(relation);
+	MemoryContext old;
+	GdprSqlScope scope;
+	List *excepted;
+	Oid top;
+
+	/* Whatever changes while we read makes it invalid again. */
+	entry->valid = true;
+	protected_relid = get_relname_relid("protected", gdpr_sql_schema());
+	gdpr_sql_begin_own(&scope);
+	top = find_protected(RelationGetRelid(relation));
+	excepted = load_excepted(top, entry->context);
+	load_sources(entry, relation, top);
+	gdpr_sql_end_own(&scope);
+	old = MemoryContextSwitchTo(entry->context);
+	entry->label = gdpr_ident_relation(RelationGetRelid(relation));
+	entry->natts = columns->natts;
+	entry->columns = palloc0(sizeof(GdprAuditColumn) * columns->natts);
+	for (int i = 0; i < columns->natts; i++)
+		describe_column(&entry->columns[i], TupleDescAttr(columns, i),
+						excepted);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+ensure_cache(void)
+{
+	HASHCTL ctl = {0};
+
+	if (cache != NULL)
+		return;
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(GdprAuditRelation);
+	ctl.hcxt = TopMemoryContext;
+	cache = hash_create("gdpr audited relations", 64, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static GdprAuditRelation *
+fresh_entry(Oid relid)
+{
+	GdprAuditRelation *entry;
+	bool found;
+
+	ensure_cache();
+	entry = hash_search(cache, &relid, HASH_ENTER, &found);
+	if (found && entry->context != NULL)
+		MemoryContextDelete(entry->context);
+	memset((char *) entry + sizeof(Oid), 0,
+		   sizeof(GdprAuditRelation) - sizeof(Oid));
+	entry->context = AllocSetContextCreate(TopMemoryContext,
+										   "gdpr audited relation",
+										   ALLOCSET_SMALL_SIZES);
+	return entry;
+}
+
+GdprAuditRelation *
+gdpr_audit_relation(Relation relation)
+{
+	Oid relid = RelationGetRelid(relation);
+	GdprAuditRelation *entry;
+
+	if (last != NULL && last->relid == relid && last->valid)
+		return last;
+	last = NULL;
+	ensure_cache();
+	entry = hash_search(cache, &relid, HASH_FIND, NULL);
+	if (entry == NULL || !entry->valid)
+	{
+		entry = fresh_entry(relid);
+		PG_TRY();
+		{
+			build(entry, relation);
+		}
+		PG_CATCH();
+		{
+			entry->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	last = entry;
+	return entry;
+}

@@ -1,0 +1,103 @@
+/*
+ * relation.h
+ *	  What is recorded of a protected relation: its columns, and the keys that
+ *	  give its records tags.
+ */
+#ifndef GDPR_AUDIT_RELATION_H
+#define GDPR_AUDIT_RELATION_H
+
+#include "access/tupdesc.h"
+#include "audit/log.h"
+#include "fmgr.h"
+#include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/* How a column's values are compared and printed. */
+typedef enum GdprAuditSort
+{
+	GDPR_AUDIT_SKIP,	  /* dropped, or excepted */
+	GDPR_AUDIT_PLAIN,	  /* output function */
+	GDPR_AUDIT_TIME,	  /* as json prints it, whatever DateStyle says */
+	GDPR_AUDIT_ENCRYPTED, /* one of our types */
+	GDPR_AUDIT_NESTED,	  /* one of our types inside another */
+} GdprAuditSort;
+
+typedef struct GdprAuditColumn
+{
+	GdprAuditSort sort;
+	Oid base; /* below domains */
+	FmgrInfo output;
+	char *name;
+	char *json_name; /* quoted for json, with the colon */
+	int16 typlen;
+	bool typbyval;
+} GdprAuditColumn;
+
+/* How a key's value becomes the text that is hashed. */
+typedef enum GdprAuditText
+{
+	GDPR_AUDIT_TEXT,	  /* output function */
+	GDPR_AUDIT_BLANKS,	  /* without the blanks that char(n) adds */
+	GDPR_AUDIT_NUMERIC,	  /* without zeroes that say nothing */
+	GDPR_AUDIT_CANONICAL, /* output function under fixed settings */
+	GDPR_AUDIT_TAG,		  /* an encrypted value's equality tag */
+} GdprAuditText;
+
+/* Columns whose values make one tag. */
+typedef struct GdprAuditSource
+{
+	bool own;
+	char *kind; /* NULL: by key */
+	uint8 key[16];
+	int ncolumns;
+	AttrNumber *columns;
+	GdprAuditText *how;
+	FmgrInfo *output;
+	/* the last one made */
+	StringInfoData last;
+	GdprAuditTag last_tag;
+} GdprAuditSource;
+
+typedef struct GdprAuditRelation
+{
+	Oid relid; /* hash key */
+	bool valid;
+	MemoryContext context;
+	char *label;
+	int natts;
+	GdprAuditColumn *columns;
+	int nsources;
+	GdprAuditSource *sources; /* own ones first */
+	/* the last array of names that was made, and for which columns */
+	Bitmapset *last_changed;
+	Datum last_names;
+} GdprAuditRelation;
+
+/* The entry of a relation or of a part of a protected one; built when needed. */
+extern GdprAuditRelation *gdpr_audit_relation(Relation relation);
+
+/* The protected relation that this is, or is a part of; InvalidOid if none. */
+extern Oid gdpr_audit_protected(Oid relid);
+
+/*
+ * The tags of a row's values, appended; those that are there already are not
+ * added.  Only own ones, or only others.  *subject is set to the first of a
+ * person, unless set.
+ */
+#define GDPR_AUDIT_MOST_TAGS 32
+typedef struct GdprAuditTags
+{
+	int n;
+	GdprAuditTag tags[GDPR_AUDIT_MOST_TAGS];
+	int subject; /* -1: none */
+} GdprAuditTags;
+
+extern void gdpr_audit_add_tags(GdprAuditRelation *entry, bool own,
+								const Datum *values, const bool *nulls,
+								GdprAuditTags *tags);
+
+/* Callbacks of every backend; called by _PG_init. */
+extern void gdpr_audit_relation_init(void);
+
+#endif /* GDPR_AUDIT_RELATION_H */
