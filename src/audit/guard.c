@@ -126,6 +126,14 @@ silences(const AlterTableCmd *command)
 	}
 }
 
+/* What a restore says of the log's tables, and takes nothing from it. */
+static bool
+adds_only(const AlterTableCmd *command)
+{
+	return command->subtype == AT_AttachPartition ||
+		   command->subtype == AT_EnableAlwaysTrig;
+}
+
 static void
 guard_alter(const AlterTableStmt *alter)
 {
@@ -134,10 +142,11 @@ guard_alter(const AlterTableStmt *alter)
 
 	if (!OidIsValid(relid))
 		return;
-	if (gdpr_audit_is_log(relid))
-		refuse_log();
 	foreach (lc, alter->cmds)
 	{
+		if (gdpr_audit_is_log(relid) &&
+			!adds_only(lfirst_node(AlterTableCmd, lc)))
+			refuse_log();
 		if (silences(lfirst_node(AlterTableCmd, lc)) && has_our_trigger(relid))
 			refuse_trigger(relid);
 	}
@@ -185,7 +194,7 @@ guard_drop_statement(const DropStmt *drop)
 void
 gdpr_audit_guard_utility(Node *statement)
 {
-	if (changing || gdpr_audit_is_maintaining() ||
+	if (changing || IsBinaryUpgrade || gdpr_audit_is_maintaining() ||
 		!gdpr_audit_tables_are_there())
 		return;
 	switch (nodeTag(statement))
