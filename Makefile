@@ -25,6 +25,8 @@ MODULE_big = $(EXTENSION)
 OBJS = \
 	src/access/allow.o \
 	src/access/compile.o \
+	src/access/decide.o \
+	src/access/follow.o \
 	src/access/guard.o \
 	src/access/matrix.o \
 	src/access/own.o \

@@ -148,7 +148,7 @@ CREATE FUNCTION gdpr.access_follow_ddl() RETURNS event_trigger
 COMMENT ON FUNCTION gdpr.access_follow_ddl() IS 'event trigger: new parts of relations under rules are closed to direct access';
 REVOKE ALL ON FUNCTION gdpr.access_follow_ddl() FROM PUBLIC;
 CREATE EVENT TRIGGER gdpr_access_follow_ddl ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE')
 	EXECUTE FUNCTION gdpr.access_follow_ddl();
 COMMENT ON EVENT TRIGGER gdpr_access_follow_ddl IS 'new parts of relations under rules are closed to direct access';
 

@@ -10,6 +10,7 @@
 #include "base/compat.h"
 
 #include "access/compile.h"
+#include "access/follow.h"
 #include "access/guard.h"
 #include "access/matrix.h"
 #include "access/privilege.h"
@@ -20,8 +21,8 @@
 #include "base/options.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "commands/event_trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "registry/predicate.h"
@@ -34,7 +35,6 @@
 GDPR_FUNCTION(gdpr_allow);
 GDPR_FUNCTION(gdpr_deny);
 GDPR_FUNCTION(gdpr_release);
-GDPR_FUNCTION(gdpr_access_follow_ddl);
 
 /* Undoes a dry run. */
 #define ERRCODE_DRY_RUN MAKE_SQLSTATE('P', 'D', 'D', 'R', 'Y')
@@ -197,28 +197,6 @@ take_arguments(FunctionCallInfo fcinfo, Work *work)
 
 /* ---- closing a relation ---- */
 
-/* Somebody's own policies would open what ours close. */
-static void
-check_policies(Oid relation)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relation)};
-	GdprSqlScope scope;
-	uint64 n;
-
-	gdpr_sql_begin_own(&scope);
-	n = gdpr_sql_run(
-		"SELECT 1 FROM pg_policy WHERE polrelid = $1 AND polname !~ '^gdpr_rule_[0-9]+_[a-z]$'",
-		1, types, values, NULL, false, SPI_OK_SELECT);
-	gdpr_sql_end_own(&scope);
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation %s has row policies of its own",
-						gdpr_ident_relation(relation)),
-				 errhint("Drop them, and give their conditions to gdpr.allow as \"filter\".")));
-}
-
 static const char *
 role_name(Oid role)
 {
@@ -283,6 +261,7 @@ refuse_undecided(Oid relation, const List *names)
 			 errhint("Decide about each with gdpr.deny or gdpr.allow, or give \"others\": \"keep\".")));
 }
 
+/* Kept, PUBLIC would leave the relation open to everybody. */
 static void
 keep(Oid relation, const List *names)
 {
@@ -292,11 +271,47 @@ keep(Oid relation, const List *names)
 	{
 		GdprAccessRule rule = {0};
 
+		if (strcmp(lfirst(lc), GDPR_ACCESS_PUBLIC) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("PUBLIC uses relation %s, and cannot be kept",
+							gdpr_ident_relation(relation)),
+					 errhint("Take it with gdpr.deny('public', ...), or decide with gdpr.allow('public', ...).")));
+
 		rule.relation = relation;
 		rule.role = lfirst(lc);
 		rule.decision = 'k';
 		gdpr_access_put_rule(&rule);
 	}
+}
+
+/*
+ * Everything of it at once, so that what is decided holds when it is written;
+ * ours first, since a lock may be waited for.
+ */
+static void
+lock(Oid relation)
+{
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relation, AccessExclusiveLock, NULL))
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("part %s of relation %s is a foreign table, which has no row security",
+							gdpr_ident_relation(lfirst_oid(lc)), gdpr_ident_relation(relation))));
+	}
+	check_topmost(relation);
+}
+
+static void
+remember(Oid relation)
+{
+	ListCell *lc;
+
+	foreach (lc, gdpr_privilege_parts(relation))
+		gdpr_privilege_remember(relation, lfirst_oid(lc));
 }
 
 /* Rules that wait for the relation to be closed come into force with it. */
@@ -306,8 +321,7 @@ close_relation(Oid relation)
 	ListCell *lc;
 
 	foreach (lc, gdpr_privilege_parts(relation))
-		gdpr_privilege_remember(relation, lfirst_oid(lc));
-	gdpr_compile_close(relation);
+		gdpr_compile_close(lfirst_oid(lc));
 	foreach (lc, gdpr_access_rules(relation))
 	{
 		GdprAccessRule *rule = lfirst(lc);
@@ -317,32 +331,20 @@ close_relation(Oid relation)
 	}
 }
 
-static bool
-is_closed(Oid relation)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relation)};
-	GdprSqlScope scope;
-	bool result;
-
-	gdpr_sql_begin_own(&scope);
-	result = gdpr_sql_run("SELECT 1 FROM gdpr.access_rule WHERE relation = $1 "
-						  "AND decision <> 'deny' LIMIT 1",
-						  1, types, values, NULL, false, SPI_OK_SELECT) > 0;
-	gdpr_sql_end_own(&scope);
-	return result;
-}
-
 static void
 apply(Work *work)
 {
 	GdprAccessRule *rule = &work->rule;
-	bool closed = is_closed(rule->relation);
-	List *others = undecided(rule->relation, rule->role);
+	bool closed;
+	List *others;
 
-	check_policies(rule->relation);
+	lock(rule->relation);
+	gdpr_compile_check_policies(rule->relation, rule->relation);
+	closed = gdpr_access_is_closed(rule->relation);
+	others = undecided(rule->relation, rule->role);
 	if (others != NIL && !work->keep_others)
 		refuse_undecided(rule->relation, others);
+	remember(rule->relation);
 	keep(rule->relation, others);
 	gdpr_access_put_rule(rule);
 	CommandCounterIncrement();
@@ -442,10 +444,9 @@ static void
 do_deny(void *argument)
 {
 	Work *work = argument;
-	ListCell *lc;
 
-	foreach (lc, gdpr_privilege_parts(work->rule.relation))
-		gdpr_privilege_remember(work->rule.relation, lfirst_oid(lc));
+	lock(work->rule.relation);
+	remember(work->rule.relation);
 	gdpr_access_put_rule(&work->rule);
 	CommandCounterIncrement();
 	gdpr_compile_rule(&work->rule);
@@ -456,8 +457,6 @@ Datum
 gdpr_deny(PG_FUNCTION_ARGS)
 {
 	Work work = {0};
-	bool changing;
-	ErrorData *error;
 
 	gdpr_registry_require(fcinfo, 0, "role");
 	gdpr_registry_require(fcinfo, 1, "relation");
@@ -466,11 +465,7 @@ gdpr_deny(PG_FUNCTION_ARGS)
 	work.rule.decision = 'd';
 	(void) gdpr_access_role(work.rule.role, false);
 	check_topmost(work.rule.relation);
-	changing = gdpr_access_set_changing(true);
-	error = gdpr_attempt(do_deny, &work);
-	(void) gdpr_access_set_changing(changing);
-	if (error != NULL)
-		ReThrowError(error);
+	gdpr_access_work(do_deny, &work);
 	PG_RETURN_VOID();
 }
 
@@ -483,6 +478,7 @@ do_release(void *argument)
 	List *roles = NIL;
 	ListCell *lc;
 
+	lock(relation);
 	foreach (lc, gdpr_access_rules(relation))
 	{
 		GdprAccessRule *rule = lfirst(lc);
@@ -501,95 +497,15 @@ Datum
 gdpr_release(PG_FUNCTION_ARGS)
 {
 	Oid relation;
-	bool changing;
-	ErrorData *error;
 
 	gdpr_registry_require(fcinfo, 0, "relation");
 	relation = PG_GETARG_OID(0);
 	check_topmost(relation);
-	if (gdpr_access_covered(relation) != relation)
+	if (gdpr_access_rules(relation) == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("access to relation %s is not under rules",
 						gdpr_ident_relation(relation))));
-	changing = gdpr_access_set_changing(true);
-	error = gdpr_attempt(do_release, &relation);
-	(void) gdpr_access_set_changing(changing);
-	if (error != NULL)
-		ReThrowError(error);
+	gdpr_access_work(do_release, &relation);
 	PG_RETURN_VOID();
-}
-
-/* ---- parts that come later, and columns that become personal ---- */
-
-static void
-follow(void *argument)
-{
-	Oid relation = *(Oid *) argument;
-
-	close_relation(relation);
-}
-
-static List *
-touched(void)
-{
-	List *result = NIL;
-	uint64 n = gdpr_sql_run(
-		"WITH RECURSIVE t AS (SELECT objid AS relid FROM pg_event_trigger_ddl_commands() "
-		"WHERE classid = 'pg_class'::regclass AND NOT in_extension "
-		"UNION SELECT i.inhparent FROM pg_inherits i JOIN t ON t.relid = i.inhrelid) "
-		"SELECT DISTINCT r.relation::oid FROM gdpr.access_rule r JOIN t ON t.relid = r.relation "
-		"WHERE r.decision <> 'deny' AND EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = r.relation)",
-		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool isnull;
-
-		result = lappend_oid(result, DatumGetObjectId(
-										 SPI_getbinval(SPI_tuptable->vals[i],
-													   SPI_tuptable->tupdesc, 1,
-													   &isnull)));
-	}
-	return result;
-}
-
-static void
-follow_relation(Oid relation)
-{
-	bool changing = gdpr_access_set_changing(true);
-	ErrorData *error = gdpr_attempt(follow, &relation);
-
-	(void) gdpr_access_set_changing(changing);
-	if (error != NULL)
-		ReThrowError(error);
-}
-
-Datum
-gdpr_access_follow_ddl(PG_FUNCTION_ARGS)
-{
-	static bool following = false;
-	GdprSqlScope scope;
-	ListCell *lc;
-
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called by the event trigger manager")));
-	if (IsBinaryUpgrade || following || !gdpr_access_is_ready())
-		PG_RETURN_NULL();
-	following = true;
-	PG_TRY();
-	{
-		gdpr_sql_begin_own(&scope);
-		foreach (lc, touched())
-			follow_relation(lfirst_oid(lc));
-		gdpr_sql_end_own(&scope);
-	}
-	PG_FINALLY();
-	{
-		following = false;
-	}
-	PG_END_TRY();
-	PG_RETURN_NULL();
 }

@@ -40,6 +40,8 @@ static const Command commands[] = {
 	{"DELETE", ACL_DELETE, true, false},
 };
 
+#define ALL_COMMANDS (ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE)
+
 static void
 run(const char *sql)
 {
@@ -47,16 +49,14 @@ run(const char *sql)
 }
 
 void
-gdpr_compile_close(Oid relation)
+gdpr_compile_close(Oid part)
 {
 	GdprSqlScope scope;
-	ListCell *lc;
 
 	gdpr_sql_begin_own(&scope);
-	foreach (lc, gdpr_privilege_parts(relation))
-		run(psprintf(
-			"ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
-			gdpr_ident_relation(lfirst_oid(lc))));
+	run(psprintf(
+		"ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+		gdpr_ident_relation(part)));
 	gdpr_sql_end_own(&scope);
 }
 
@@ -72,17 +72,15 @@ gdpr_compile_policy_rule(const char *policy)
 			   : 0;
 }
 
-void
-gdpr_compile_drop_policies(Oid relation, int64 rule)
+static void
+drop_policies_of(Oid relation, int64 rule)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(relation)};
 	List *names = NIL;
-	GdprSqlScope scope;
 	uint64 n;
 	ListCell *lc;
 
-	gdpr_sql_begin_own(&scope);
 	n = gdpr_sql_run("SELECT polname::text FROM pg_policy WHERE polrelid = $1",
 					 1, types, values, NULL, false, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
@@ -96,7 +94,48 @@ gdpr_compile_drop_policies(Oid relation, int64 rule)
 			run(psprintf("DROP POLICY %s ON %s", quote_identifier(lfirst(lc)),
 						 gdpr_ident_relation(relation)));
 	}
+}
+
+void
+gdpr_compile_drop_policies(Oid relation, int64 rule)
+{
+	GdprSqlScope scope;
+	ListCell *lc;
+
+	gdpr_sql_begin_own(&scope);
+	foreach (lc, gdpr_privilege_parts(relation))
+		drop_policies_of(lfirst_oid(lc), rule);
 	gdpr_sql_end_own(&scope);
+}
+
+/* Somebody's own policies would open what ours close. */
+void
+gdpr_compile_check_policies(Oid relation, Oid part)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relation), ObjectIdGetDatum(part)};
+	Oid found = InvalidOid;
+	GdprSqlScope scope;
+	bool isnull;
+
+	gdpr_sql_begin_own(&scope);
+	if (gdpr_sql_run(
+			"WITH RECURSIVE down AS (SELECT $2 AS relid "
+			"UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON i.inhparent = down.relid) "
+			"SELECT p.polrelid FROM pg_policy p JOIN down ON down.relid = p.polrelid "
+			"WHERE NOT EXISTS (SELECT 1 FROM gdpr.access_rule r WHERE r.relation = $1 "
+			"AND p.polname ~ ('^" POLICY_PREFIX
+			"' || r.rule || '_[siud]$')) LIMIT 1",
+			2, types, values, NULL, false, SPI_OK_SELECT) > 0)
+		found = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+											   SPI_tuptable->tupdesc, 1,
+											   &isnull));
+	gdpr_sql_end_own(&scope);
+	if (OidIsValid(found))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s has row policies of its own", gdpr_ident_relation(found)),
+				 errhint("Drop them, and give their conditions to gdpr.allow as \"filter\".")));
 }
 
 static char *
@@ -126,12 +165,9 @@ role_text(const char *role)
 
 /* Who may update or delete has to see the row, which SELECT policies are for. */
 static void
-make_policies(const GdprAccessRule *rule)
+make_policies(const GdprAccessRule *rule, Oid relid, AclMode privileges)
 {
 	char *condition = condition_of(rule);
-	AclMode privileges = rule->decision == 'k'
-							 ? ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE
-							 : rule->privileges;
 
 	for (int i = 0; i < lengthof(commands); i++)
 	{
@@ -142,7 +178,7 @@ make_policies(const GdprAccessRule *rule)
 		run(psprintf("CREATE POLICY " POLICY_PREFIX INT64_FORMAT
 					 "_%c ON %s FOR %s TO %s%s%s",
 					 rule->id, pg_tolower(command->name[0]),
-					 gdpr_ident_relation(rule->relation), command->name,
+					 gdpr_ident_relation(relid), command->name,
 					 role_text(rule->role),
 					 command->sees ? psprintf(" USING (%s)", condition) : "",
 					 command->writes ? psprintf(" WITH CHECK (%s)", condition)
@@ -150,36 +186,61 @@ make_policies(const GdprAccessRule *rule)
 	}
 }
 
+void
+gdpr_compile_keep(const GdprAccessRule *rule, Oid part)
+{
+	GdprSqlScope scope;
+
+	gdpr_sql_begin_own(&scope);
+	make_policies(rule, part, ALL_COMMANDS);
+	gdpr_sql_end_own(&scope);
+}
+
 /* ---- grants ---- */
 
-static GdprDeclaredColumn *
-declaration_of(const List *declared, Oid relation, const char *name)
+static bool
+is_among(const char *name, const List *names)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One of the category and its ancestors is named, or all are. */
+static bool
+is_covered(const GdprPersonal *personal, const List *categories)
+{
+	ListCell *lc;
+
+	if (is_among("*", categories))
+		return true;
+	foreach (lc, personal->categories)
+	{
+		if (is_among(lfirst(lc), categories))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_allowed(const char *column, const List *declared, const List *categories)
 {
 	ListCell *lc;
 
 	foreach (lc, declared)
 	{
-		GdprDeclaredColumn *column = lfirst(lc);
+		GdprPersonal *personal = lfirst(lc);
 
-		if (column->relid == relation && strcmp(column->name, name) == 0)
-			return column;
+		if (strcmp(personal->column, column) == 0 &&
+			!is_covered(personal, categories))
+			return false;
 	}
-	return NULL;
-}
-
-/* A parent covers its children. */
-static bool
-is_in_categories(const char *category, const List *categories)
-{
-	Oid types[] = {TEXTOID, TEXTARRAYOID};
-	Datum values[] = {CStringGetTextDatum(category),
-					  PointerGetDatum(gdpr_registry_texts(categories))};
-
-	return gdpr_sql_run(
-			   "WITH RECURSIVE up AS (SELECT name, parent FROM gdpr.category WHERE name = $1 "
-			   "UNION SELECT c.name, c.parent FROM gdpr.category c JOIN up ON c.name = up.parent) "
-			   "SELECT 1 FROM up WHERE name = ANY ($2) OR '*' = ANY ($2)",
-			   2, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	return true;
 }
 
 static bool
@@ -214,7 +275,7 @@ column_privileges(const GdprAccessRule *rule, Form_pg_attribute att, Oid role)
 static void
 give_columns(const GdprAccessRule *rule, Oid role)
 {
-	List *declared = gdpr_registry_columns();
+	List *declared = gdpr_access_personal(rule->relation);
 	int natts = gdpr_privilege_columns(rule->relation);
 
 	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
@@ -223,36 +284,42 @@ give_columns(const GdprAccessRule *rule, Oid role)
 											  ObjectIdGetDatum(rule->relation),
 											  Int16GetDatum(attnum));
 		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
-		GdprDeclaredColumn *column;
 
-		if (att->attisdropped)
-			continue;
-		column = declaration_of(declared, rule->relation,
-								NameStr(att->attname));
-		if (column == NULL ||
-			is_in_categories(column->category, rule->categories))
+		if (!att->attisdropped &&
+			is_allowed(NameStr(att->attname), declared, rule->categories))
 			gdpr_privilege_give(rule->relation, attnum, role,
 								column_privileges(rule, att, role));
 	}
 }
 
 void
-gdpr_compile_rule(const GdprAccessRule *rule)
+gdpr_compile_grants(const GdprAccessRule *rule)
 {
 	Oid role = gdpr_access_role(rule->role, false);
+
+	if (rule->decision == 'k')
+		return;
+	gdpr_privilege_take(rule->relation, role);
+	if (rule->decision == 'd')
+		return;
+	give_columns(rule, role);
+	gdpr_privilege_give(rule->relation, 0, role, rule->privileges & ACL_DELETE);
+}
+
+/* Who goes on as before may have used parts by name. */
+void
+gdpr_compile_rule(const GdprAccessRule *rule)
+{
 	GdprSqlScope scope;
+	ListCell *lc;
 
 	gdpr_compile_drop_policies(rule->relation, rule->id);
 	gdpr_sql_begin_own(&scope);
-	if (rule->decision != 'k')
-		gdpr_privilege_take(rule->relation, role);
+	gdpr_compile_grants(rule);
 	if (rule->decision == 'a')
-	{
-		give_columns(rule, role);
-		gdpr_privilege_give(rule->relation, 0, role,
-							rule->privileges & ACL_DELETE);
-	}
-	if (rule->decision != 'd')
-		make_policies(rule);
+		make_policies(rule, rule->relation, rule->privileges);
+	foreach (lc,
+			 rule->decision == 'k' ? gdpr_privilege_parts(rule->relation) : NIL)
+		make_policies(rule, lfirst_oid(lc), ALL_COMMANDS);
 	gdpr_sql_end_own(&scope);
 }

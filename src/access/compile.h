@@ -7,14 +7,23 @@
 
 #include "access/rule.h"
 
-/* Row security on the relation and its parts, for the owner too. */
-extern void gdpr_compile_close(Oid relation);
+/* Row security on one relation, for the owner too. */
+extern void gdpr_compile_close(Oid part);
 
 /* Grants and policies of a rule, in place of those that it had. */
 extern void gdpr_compile_rule(const GdprAccessRule *rule);
 
-/* Takes the policies of a rule, by number, or all of ours. */
+/* The grants alone; a rule that keeps has none. */
+extern void gdpr_compile_grants(const GdprAccessRule *rule);
+
+/* The policies of a rule that keeps, on a part that came later. */
+extern void gdpr_compile_keep(const GdprAccessRule *rule, Oid part);
+
+/* Takes the policies of a rule, by number, or all (0) of ours, of all parts. */
 extern void gdpr_compile_drop_policies(Oid relation, int64 rule);
+
+/* 55000 when the part, or one of its own, has policies not of the relation's rules. */
+extern void gdpr_compile_check_policies(Oid relation, Oid part);
 
 /* Is it one of ours?  The number of its rule, 0 if not. */
 extern int64 gdpr_compile_policy_rule(const char *policy);

@@ -14,7 +14,6 @@
 #include "base/input.h"
 #include "base/session.h"
 #include "catalog/pg_type.h"
-#include "enctype/enctype.h"
 #include "lib/stringinfo.h"
 #include "subject/graph.h"
 #include "utils/builtins.h"
@@ -30,17 +29,17 @@ append_column(StringInfo buf, Oid relation, AttrNumber attnum, const char *kind,
 	int32 typmod = -1;
 	Oid type = getBaseTypeAndTypmod(get_atttype(relation, attnum), &typmod);
 
-	if (gdpr_enctype_is(type))
+	if (!gdpr_input_is_simple(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("own rows cannot be told by the encrypted column %s",
+				 errmsg("own rows cannot be told by column %s of this type",
 						gdpr_ident_column(relation, attnum)),
 				 errhint("Use \"filter\".")));
-	appendStringInfo(buf, "%s%s = (SELECT gdpr.own_key(%s, %d, NULL::%s))",
-					 buf->len == 0 ? "" : " AND ",
-					 gdpr_ident_column(relation, attnum),
-					 quote_literal_cstr(kind), number,
-					 gdpr_ident_type(type, -1));
+	appendStringInfo(
+		buf,
+		"%s(%s OPERATOR(pg_catalog.=) (SELECT gdpr.own_key(%s, %d, NULL::%s)))",
+		buf->len == 0 ? "" : " AND ", gdpr_ident_column(relation, attnum),
+		quote_literal_cstr(kind), number, gdpr_ident_type(type, -1));
 }
 
 /* The child's column that refers to the key's; 0 when none does. */
@@ -103,8 +102,9 @@ gdpr_own_condition(Oid relation, const char *kind)
 		GdprLink *link = lfirst(lc);
 		char *condition;
 
-		if (link->child->relid != relation || link->parent != map->root ||
-			link->belongs != GDPR_BELONGS_OWNED)
+		/* A link of some rows, or of one part, says nothing of the others. */
+		if (link->child_relid != relation || link->parent != map->root ||
+			link->belongs != GDPR_BELONGS_OWNED || link->predicate != NULL)
 			continue;
 		condition = by_link(map, link, relation, kind);
 		if (condition != NULL)
@@ -126,7 +126,7 @@ array_element(const char *text, int number)
 	Datum document;
 	JsonbValue *value;
 
-	if (!gdpr_input_try(JSONBOID, -1, text, &document) ||
+	if (!gdpr_input_try_simple(JSONBOID, text, &document) ||
 		!JB_ROOT_IS_ARRAY(DatumGetJsonbP(document)) ||
 		JB_ROOT_IS_SCALAR(DatumGetJsonbP(document)))
 		return NULL;
@@ -161,11 +161,12 @@ gdpr_own_key(PG_FUNCTION_ARGS)
 	const char *text;
 	Datum value;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, 2);
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || !gdpr_input_is_simple(type))
 		PG_RETURN_NULL();
 	text = key_part(NameStr(*PG_GETARG_NAME(0)), PG_GETARG_INT32(1));
-	if (text == NULL || !gdpr_input_try(get_fn_expr_argtype(fcinfo->flinfo, 2),
-										-1, text, &value))
+	if (text == NULL || !gdpr_input_try_simple(type, text, &value))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(value);
 }

@@ -21,6 +21,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -110,9 +111,11 @@ members(Acl *acl, Oid **roles)
 	return acl == NULL ? 0 : aclmembers(acl, roles);
 }
 
+/* An empty list is stored as none on columns, as GRANT and REVOKE do. */
 static void
-write_acl(Oid relid, AttrNumber attnum, Acl *new)
+write_acl(Oid relid, AttrNumber attnum, Acl *list)
 {
+	Acl *new = list != NULL &&attnum > 0 && ACL_NUM(list) == 0 ? NULL : list;
 	Acl *old = read_acl(relid, attnum);
 	Oid *old_roles;
 	Oid *new_roles;
@@ -237,20 +240,40 @@ gdpr_privilege_grantees(Oid relation)
 
 /* ---- taking and giving ---- */
 
+static char *
+names_of(const List *roles)
+{
+	StringInfoData buf;
+	ListCell *lc;
+
+	initStringInfo(&buf);
+	foreach (lc, roles)
+		appendStringInfo(&buf, "%s%s", buf.len == 0 ? "" : ", ",
+						 lfirst_oid(lc) == ACL_ID_PUBLIC
+							 ? "PUBLIC"
+							 : quote_identifier(
+								   GetUserNameFromId(lfirst_oid(lc), false)));
+	return buf.data;
+}
+
+/* Taking his would leave grants that nobody stands behind. */
 static void
 check_passed_on(Oid relid, Acl *acl, Oid role)
 {
+	List *to = NIL;
+
 	for (int i = 0; acl != NULL && i < ACL_NUM(acl); i++)
 	{
-		AclItem *item = &ACL_DAT(acl)[i];
-
-		if (item->ai_grantor == role && role != owner_of(relid))
-			ereport(ERROR,
-					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-					 errmsg("role \"%s\" has passed on privileges on relation %s",
-							GetUserNameFromId(role, false), gdpr_ident_relation(relid)),
-					 errhint("Revoke what it granted, and grant it by the owner.")));
+		if (ACL_DAT(acl)[i].ai_grantor == role)
+			to = list_append_unique_oid(to, ACL_DAT(acl)[i].ai_grantee);
 	}
+	if (to != NIL && role != owner_of(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("role \"%s\" has passed on privileges on relation %s",
+						GetUserNameFromId(role, false), gdpr_ident_relation(relid)),
+				 errdetail("It granted to: %s.", names_of(to)),
+				 errhint("Revoke what it granted, and grant it by the owner.")));
 }
 
 static void
@@ -265,24 +288,26 @@ take_from(Oid relid, AttrNumber attnum, Oid role)
 }
 
 void
+gdpr_privilege_take_part(Oid part, Oid role)
+{
+	/* His own are what foreign keys are checked with. */
+	if (role == owner_of(part))
+		return;
+	take_from(part, 0, role);
+	for (AttrNumber i = 1; i <= gdpr_privilege_columns(part); i++)
+	{
+		if (has_column(part, i))
+			take_from(part, i, role);
+	}
+}
+
+void
 gdpr_privilege_take(Oid relation, Oid role)
 {
 	ListCell *lc;
 
 	foreach (lc, gdpr_privilege_parts(relation))
-	{
-		Oid part = lfirst_oid(lc);
-
-		/* His own are what foreign keys are checked with. */
-		if (role == owner_of(part))
-			continue;
-		take_from(part, 0, role);
-		for (AttrNumber i = 1; i <= gdpr_privilege_columns(part); i++)
-		{
-			if (has_column(part, i))
-				take_from(part, i, role);
-		}
-	}
+		gdpr_privilege_take_part(lfirst_oid(lc), role);
 }
 
 void

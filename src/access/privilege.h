@@ -27,6 +27,9 @@ extern List *gdpr_privilege_grantees(Oid relation);
  */
 extern void gdpr_privilege_take(Oid relation, Oid role);
 
+/* The same of one part. */
+extern void gdpr_privilege_take_part(Oid part, Oid role);
+
 /* Adds a grant by the owner, on the relation or (attnum > 0) on one column. */
 extern void gdpr_privilege_give(Oid relation, AttrNumber attnum, Oid role,
 								AclMode privileges);

@@ -4,11 +4,14 @@
  */
 #include "base/compat.h"
 
+#include "access/htup_details.h"
 #include "access/rule.h"
 #include "base/sql.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "registry/registry.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 
 static const struct
 {
@@ -186,7 +189,7 @@ gdpr_access_role(const char *role, bool missing_ok)
 	return OidIsValid(oid) ? oid : GDPR_ACCESS_NO_ROLE;
 }
 
-/* Rules are made on topmost relations. */
+/* Rules are made on topmost relations; a part is known by its original too. */
 Oid
 gdpr_access_covered(Oid relid)
 {
@@ -200,9 +203,64 @@ gdpr_access_covered(Oid relid)
 	if (gdpr_sql_run(
 			"WITH RECURSIVE up AS (SELECT $1 AS relid "
 			"UNION SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.relid) "
-			"SELECT r.relation::oid FROM gdpr.access_rule r JOIN up ON up.relid = r.relation LIMIT 1",
+			"SELECT r.relation::oid FROM gdpr.access_rule r JOIN up ON up.relid = r.relation "
+			"UNION ALL SELECT o.relation::oid FROM gdpr.access_original o WHERE o.part = $1 "
+			"LIMIT 1",
 			1, types, values, NULL, false, SPI_OK_SELECT) > 0)
 		result = DatumGetObjectId(field(0, 1, &isnull));
+	gdpr_sql_end_own(&scope);
+	return result;
+}
+
+bool
+gdpr_access_is_closed(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relrowsecurity && form->relforcerowsecurity;
+	ReleaseSysCache(tuple);
+	return result && gdpr_access_rules(relid) != NIL;
+}
+
+/*
+ * A column declared on a part is personal in the whole; declared twice, each
+ * declaration has to be allowed.
+ */
+List *
+gdpr_access_personal(Oid relation)
+{
+	MemoryContext target = CurrentMemoryContext;
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relation)};
+	List *result = NIL;
+	GdprSqlScope scope;
+	uint64 n;
+
+	gdpr_sql_begin_own(&scope);
+	n = gdpr_sql_run(
+		"WITH RECURSIVE down AS (SELECT $1 AS relid "
+		"UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON i.inhparent = down.relid), "
+		"up AS (SELECT c.column_name::text, c.category, c.category AS reached "
+		"FROM gdpr.personal_column c JOIN down ON down.relid = c.relation "
+		"UNION SELECT up.column_name, up.category, g.parent FROM up "
+		"JOIN gdpr.category g ON g.name = up.reached WHERE g.parent IS NOT NULL) "
+		"SELECT column_name, array_agg(reached) FROM up GROUP BY column_name, category",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 row = 0; row < n; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(target);
+		GdprPersonal *personal = palloc(sizeof(GdprPersonal));
+
+		personal->column = text_field(row, 1);
+		personal->categories = list_field(row, 2);
+		result = lappend(result, personal);
+		MemoryContextSwitchTo(old);
+	}
 	gdpr_sql_end_own(&scope);
 	return result;
 }

@@ -35,7 +35,23 @@ extern void gdpr_access_delete_rules(Oid relation);
 extern Oid gdpr_access_role(const char *role, bool missing_ok);
 #define GDPR_ACCESS_NO_ROLE ((Oid) -1)
 
-/* The topmost relation under rules that this is, or is a part of; InvalidOid. */
+/*
+ * The topmost relation under rules that this is, or is a part of, or was a
+ * part of when it was closed; InvalidOid.
+ */
 extern Oid gdpr_access_covered(Oid relid);
+
+/* Is the relation itself under rules, and row security on? */
+extern bool gdpr_access_is_closed(Oid relid);
+
+/* A declared column of a relation or of a part, and its category's ancestors. */
+typedef struct GdprPersonal
+{
+	char *column;
+	List *categories; /* char *, the category itself among them */
+} GdprPersonal;
+
+/* GdprPersonal, in the current memory context. */
+extern List *gdpr_access_personal(Oid relation);
 
 #endif /* GDPR_ACCESS_RULE_H */

@@ -10,6 +10,7 @@
 #include "base/attempt.h"
 #include "base/input.h"
 #include "base/redact.h"
+#include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 
 static bool
@@ -57,4 +58,45 @@ gdpr_input_try(Oid typid, int32 typmod, const char *text, Datum *value)
 		gdpr_redact_rethrow(error, NULL);
 	FreeErrorData(error);
 	return false;
+}
+
+static const Oid simple_types[] = {BPCHAROID, DATEOID,	INT2OID,   INT4OID,
+								   INT8OID,	  JSONBOID, NAMEOID,   NUMERICOID,
+								   TEXTOID,	  UUIDOID,	VARCHAROID};
+
+bool
+gdpr_input_is_simple(Oid typid)
+{
+	for (int i = 0; i < lengthof(simple_types); i++)
+	{
+		if (simple_types[i] == typid)
+			return true;
+	}
+	return false;
+}
+
+bool
+gdpr_input_try_simple(Oid typid, const char *text, Datum *value)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid input;
+	Oid param;
+	volatile bool result = true;
+
+	Assert(gdpr_input_is_simple(typid));
+	getTypeInputInfo(typid, &input, &param);
+	PG_TRY();
+	{
+		*value = OidInputFunctionCall(input, pstrdup(text), param, -1);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (!is_about_the_value(geterrcode()))
+			PG_RE_THROW();
+		FlushErrorState();
+		result = false;
+	}
+	PG_END_TRY();
+	return result;
 }

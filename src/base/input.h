@@ -12,4 +12,12 @@
 extern bool gdpr_input_try(Oid typid, int32 typmod, const char *text,
 						   Datum *value);
 
+/*
+ * The same where no subtransaction may begin, as in parallel mode: for the
+ * types of ordinary keys, and jsonb, whose input functions hold nothing that
+ * an error would leave behind.
+ */
+extern bool gdpr_input_is_simple(Oid typid);
+extern bool gdpr_input_try_simple(Oid typid, const char *text, Datum *value);
+
 #endif /* GDPR_INPUT_H */

@@ -210,7 +210,8 @@ rename_column(Oid relid, const char *from, const char *to)
 		gdpr_sql_run(
 			"SELECT 1 FROM (SELECT child AS relation, predicate FROM gdpr.link "
 			"UNION ALL SELECT relation, filter FROM gdpr.retention_rule "
-			"UNION ALL SELECT relation, filter FROM gdpr.hold) p "
+			"UNION ALL SELECT relation, filter FROM gdpr.hold "
+			"UNION ALL SELECT relation, filter FROM gdpr.access_rule) p "
 			"WHERE relation = ANY ($1) AND "
 			"pg_catalog.strpos(predicate, pg_catalog.quote_ident($2::text)) > 0",
 			3, types, values, NULL, false, SPI_OK_SELECT) > 0;

@@ -1,0 +1,208 @@
+/*
+ * follow.c
+ *	  Rules follow what happens to their relations: parts that come and go,
+ *	  columns that become personal.
+ *
+ * A part that comes is closed to direct access like the others.  One that
+ * leaves stays closed, with rules of its own, until somebody decides about it:
+ * detaching a partition is no way to its rows.
+ */
+#include "base/compat.h"
+
+#include "access/compile.h"
+#include "access/follow.h"
+#include "access/guard.h"
+#include "access/privilege.h"
+#include "access/rule.h"
+#include "base/attempt.h"
+#include "base/ident.h"
+#include "base/sql.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "miscadmin.h"
+#include "registry/registry.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+GDPR_FUNCTION(gdpr_access_follow_ddl);
+
+typedef struct Part
+{
+	Oid relation;
+	Oid part;
+} Part;
+
+/* Rules of relations that nobody is let into yet close nothing. */
+#define BELOW                                                                       \
+	"WITH RECURSIVE below AS (SELECT DISTINCT r.relation, r.relation::oid AS part " \
+	"FROM gdpr.access_rule r JOIN pg_class c ON c.oid = r.relation "                \
+	"WHERE c.relrowsecurity AND c.relforcerowsecurity "                             \
+	"UNION SELECT b.relation, i.inhrelid FROM pg_inherits i JOIN below b ON b.part = i.inhparent) "
+
+static const char *const came = BELOW
+	"SELECT b.relation::oid, b.part FROM below b WHERE b.relation <> b.part "
+	"AND NOT EXISTS (SELECT 1 FROM gdpr.access_original o "
+	"WHERE o.relation = b.relation AND o.part = b.part)";
+
+static const char *const left = BELOW
+	"SELECT DISTINCT o.relation::oid, o.part::oid FROM gdpr.access_original o "
+	"WHERE o.relation <> o.part AND o.relation IN (SELECT relation FROM below) "
+	"AND o.part IN (SELECT oid FROM pg_class) "
+	"AND NOT EXISTS (SELECT 1 FROM below b WHERE b.relation = o.relation AND b.part = o.part)";
+
+/* What leaves takes along what it was like, and who was kept. */
+static const char *const part_ways[] = {
+	"UPDATE gdpr.access_original SET relation = part WHERE relation = $1 AND part = $2",
+	"INSERT INTO gdpr.access_rule (relation, role, decision, decided_by, decided_at) "
+	"SELECT $2, role, CASE decision WHEN 'keep' THEN 'keep' ELSE 'deny' END, decided_by, decided_at "
+	"FROM gdpr.access_rule WHERE relation = $1 ON CONFLICT (relation, role) DO NOTHING",
+};
+
+static const int part_ways_results[] = {SPI_OK_UPDATE, SPI_OK_INSERT};
+
+static List *
+find_parts(const char *sql)
+{
+	List *result = NIL;
+	uint64 n = gdpr_sql_run(sql, 0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		Part *part = palloc(sizeof(Part));
+		bool isnull;
+
+		part->relation = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+														SPI_tuptable->tupdesc,
+														1, &isnull));
+		part->part = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+													SPI_tuptable->tupdesc, 2,
+													&isnull));
+		result = lappend(result, part);
+	}
+	return result;
+}
+
+static void
+close_part(const Part *part)
+{
+	ListCell *lc;
+
+	if (get_rel_relkind(part->part) == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table %s has no row security", gdpr_ident_relation(part->part)),
+				 errhint("It cannot be a part of relation %s, which is under rules.",
+						 gdpr_ident_relation(part->relation))));
+	gdpr_compile_check_policies(part->relation, part->part);
+	gdpr_privilege_remember(part->relation, part->part);
+	gdpr_compile_close(part->part);
+	foreach (lc, gdpr_access_rules(part->relation))
+	{
+		GdprAccessRule *rule = lfirst(lc);
+		Oid role = gdpr_access_role(rule->role, true);
+
+		if (role == GDPR_ACCESS_NO_ROLE)
+			continue;
+		if (rule->decision == 'k')
+			gdpr_compile_keep(rule, part->part);
+		else
+			gdpr_privilege_take_part(part->part, role);
+	}
+}
+
+static void
+leave_part(const Part *part)
+{
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(part->relation),
+					  ObjectIdGetDatum(part->part)};
+	ListCell *lc;
+
+	for (int i = 0; i < lengthof(part_ways); i++)
+		(void) gdpr_sql_run(part_ways[i], 2, types, values, NULL, false,
+							part_ways_results[i]);
+	gdpr_compile_drop_policies(part->part, 0);
+	foreach (lc, gdpr_access_rules(part->part))
+	{
+		GdprAccessRule *rule = lfirst(lc);
+
+		if (gdpr_access_role(rule->role, true) != GDPR_ACCESS_NO_ROLE)
+			gdpr_compile_rule(rule);
+	}
+}
+
+static void
+follow_parts(void *argument)
+{
+	GdprSqlScope scope;
+	ListCell *lc;
+
+	gdpr_sql_begin_own(&scope);
+	if (gdpr_sql_run("SELECT 1 FROM gdpr.access_rule LIMIT 1", 0, NULL, NULL,
+					 NULL, false, SPI_OK_SELECT) > 0)
+	{
+		foreach (lc, find_parts(came))
+			close_part(lfirst(lc));
+		foreach (lc, find_parts(left))
+			leave_part(lfirst(lc));
+	}
+	gdpr_sql_end_own(&scope);
+}
+
+/* Column grants are made anew where a declaration changed. */
+static void
+follow_column(void *argument)
+{
+	Oid relation = *(Oid *) argument;
+	ListCell *lc;
+
+	foreach (lc, gdpr_access_rules(relation))
+	{
+		GdprAccessRule *rule = lfirst(lc);
+
+		if (rule->decision == 'a' &&
+			gdpr_access_role(rule->role, true) != GDPR_ACCESS_NO_ROLE)
+			gdpr_compile_grants(rule);
+	}
+}
+
+void
+gdpr_access_work(void (*work)(void *argument), void *argument)
+{
+	bool before = gdpr_access_set_changing(true);
+	ErrorData *error = gdpr_attempt(work, argument);
+
+	(void) gdpr_access_set_changing(before);
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+static void
+column_changed(Oid relid)
+{
+	Oid relation = gdpr_access_covered(relid);
+
+	if (OidIsValid(relation))
+		gdpr_access_work(follow_column, &relation);
+}
+
+Datum
+gdpr_access_follow_ddl(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by the event trigger manager")));
+	/* Our own DDL has closed what it had to close. */
+	if (!IsBinaryUpgrade && !gdpr_access_is_changing() &&
+		gdpr_access_is_ready())
+		gdpr_access_work(follow_parts, NULL);
+	return PointerGetDatum(NULL);
+}
+
+void
+gdpr_access_init(void)
+{
+	gdpr_registry_column_changed = column_changed;
+}

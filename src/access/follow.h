@@ -1,0 +1,17 @@
+/*
+ * follow.h
+ *	  Rules follow what happens to their relations.
+ */
+#ifndef GDPR_ACCESS_FOLLOW_H
+#define GDPR_ACCESS_FOLLOW_H
+
+/* Called by _PG_init. */
+extern void gdpr_access_init(void);
+
+/*
+ * Does work that the guard would refuse to others, all of it or nothing;
+ * raises what it raised.
+ */
+extern void gdpr_access_work(void (*work)(void *argument), void *argument);
+
+#endif /* GDPR_ACCESS_FOLLOW_H */
