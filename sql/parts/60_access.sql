@@ -153,14 +153,19 @@ CREATE EVENT TRIGGER gdpr_access_follow_ddl ON ddl_command_end
 COMMENT ON EVENT TRIGGER gdpr_access_follow_ddl IS 'new parts of relations under rules are closed to direct access';
 
 CREATE VIEW gdpr.access_matrix AS
-	WITH covered AS (
+	WITH RECURSIVE covered AS (
 		SELECT relation FROM gdpr.access_rule UNION SELECT relation FROM gdpr.personal_column
+	), part AS (
+		SELECT relation, relation::oid AS part FROM covered
+		UNION SELECT p.relation, i.inhrelid FROM part p
+			JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) p.part
 	), relation_column AS (
-		SELECT v.relation, a.attnum, coalesce(p.category, 'not personal') AS category
+		SELECT DISTINCT v.relation, a.attnum, coalesce(p.category, 'not personal') AS category
 		FROM covered v
 			JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) v.relation
 				AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
-			LEFT JOIN gdpr.personal_column p ON p.relation OPERATOR(pg_catalog.=) v.relation
+			LEFT JOIN (part t JOIN gdpr.personal_column p ON p.relation OPERATOR(pg_catalog.=) t.part)
+				ON t.relation OPERATOR(pg_catalog.=) v.relation
 				AND p.column_name OPERATOR(pg_catalog.=) a.attname
 	), who AS (
 		SELECT r.oid, r.rolname, r.rolsuper, r.rolbypassrls FROM pg_catalog.pg_roles r
@@ -200,7 +205,30 @@ CREATE VIEW gdpr.access_matrix AS
 		FROM may m JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) m.relation
 		WHERE m.privileges OPERATOR(pg_catalog.<>) ''
 	)
-	SELECT d.rolname AS role, d.relation::regclass AS relation, d.category, d.privileges,
+	, through AS (
+		-- views and views of views, by the column where they name one
+		SELECT c.relation, c.category, w.ev_class AS view, k.relowner AS owner
+		FROM relation_column c
+			JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::regclass
+				AND d.refobjid OPERATOR(pg_catalog.=) c.relation
+				AND (d.refobjsubid OPERATOR(pg_catalog.=) c.attnum OR d.refobjsubid OPERATOR(pg_catalog.=) 0)
+				AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::regclass
+			JOIN pg_catalog.pg_rewrite w ON w.oid OPERATOR(pg_catalog.=) d.objid
+			JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) w.ev_class
+				AND k.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::"char"[])
+		WHERE pg_catalog.has_column_privilege(k.relowner, c.relation, c.attnum, 'SELECT')
+			AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_options_to_table(k.reloptions) o
+				WHERE o.option_name OPERATOR(pg_catalog.=) 'security_invoker' AND o.option_value::boolean)
+		UNION
+		SELECT t.relation, t.category, w.ev_class, t.owner
+		FROM through t
+			JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::regclass
+				AND d.refobjid OPERATOR(pg_catalog.=) t.view
+				AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::regclass
+			JOIN pg_catalog.pg_rewrite w ON w.oid OPERATOR(pg_catalog.=) d.objid
+				AND w.ev_class OPERATOR(pg_catalog.<>) t.view
+	), cell AS (
+		SELECT d.oid, d.rolname AS role, d.relation::regclass AS relation, d.category, d.privileges,
 		CASE WHEN d.rolsuper OR d.rolbypassrls OR NOT d.relrowsecurity THEN 'all'
 			ELSE coalesce((
 				SELECT pg_catalog.string_agg(DISTINCT CASE WHEN r.decision OPERATOR(pg_catalog.=) 'keep' THEN 'all'
@@ -218,22 +246,26 @@ CREATE VIEW gdpr.access_matrix AS
 					WHERE pg_catalog.pg_has_role(d.oid, x.oid, 'USAGE'))) AS purposes,
 		d.via, d.relrowsecurity AND (d.rolsuper OR d.rolbypassrls) AS bypasses
 	FROM direct d
+	)
+	SELECT role, relation, category, privileges, rows, purposes, via, bypasses FROM cell
 	UNION ALL
-	SELECT w.rolname, c.relation::regclass, c.category, 'SELECT',
-		CASE WHEN o.rolsuper OR o.rolbypassrls OR NOT k.relrowsecurity THEN 'all' ELSE 'as ' OPERATOR(pg_catalog.||) o.rolname END, NULL,
-		'view ' OPERATOR(pg_catalog.||) v.oid::regclass::text, k.relrowsecurity AND (o.rolsuper OR o.rolbypassrls)
-	FROM relation_column c
-		JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) c.relation
-		JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::regclass
-			AND d.refobjid OPERATOR(pg_catalog.=) c.relation AND d.refobjsubid OPERATOR(pg_catalog.=) c.attnum
-			AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::regclass
-		JOIN pg_catalog.pg_rewrite w0 ON w0.oid OPERATOR(pg_catalog.=) d.objid
-		JOIN pg_catalog.pg_class v ON v.oid OPERATOR(pg_catalog.=) w0.ev_class AND v.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::"char"[])
-			AND NOT 'security_invoker=true' OPERATOR(pg_catalog.=) ANY (coalesce(v.reloptions, '{}'))
-			AND NOT 'security_invoker=on' OPERATOR(pg_catalog.=) ANY (coalesce(v.reloptions, '{}'))
-		JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) v.relowner
-		JOIN who w ON NOT w.rolsuper AND w.oid OPERATOR(pg_catalog.<>) v.relowner
-			AND pg_catalog.has_table_privilege(w.oid, v.oid, 'SELECT')
-	GROUP BY w.rolname, c.relation, c.category, v.oid, o.rolname, o.rolsuper, o.rolbypassrls, k.relrowsecurity;
+	-- rights that are a SET ROLE away
+	SELECT w.rolname, c.relation, c.category, c.privileges, c.rows, c.purposes,
+		'SET ROLE ' OPERATOR(pg_catalog.||) c.role, c.bypasses
+	FROM cell c JOIN who w ON NOT w.rolsuper AND w.oid OPERATOR(pg_catalog.<>) c.oid
+		AND NOT pg_catalog.pg_has_role(w.oid, c.oid, 'USAGE')
+		AND pg_catalog.pg_has_role(w.oid, c.oid,
+			CASE WHEN pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog.>=) 160000
+				THEN 'SET' ELSE 'MEMBER' END)
+	WHERE c.via OPERATOR(pg_catalog.=) ANY ('{direct,owner,superuser}') OR c.bypasses
+	UNION ALL
+	SELECT w.rolname, t.relation::regclass, t.category, 'SELECT',
+		CASE WHEN o.rolsuper OR o.rolbypassrls OR NOT k.relrowsecurity THEN 'all' ELSE 'as ' OPERATOR(pg_catalog.||) o.rolname END,
+		NULL, 'view ' OPERATOR(pg_catalog.||) t.view::regclass::text, k.relrowsecurity AND (o.rolsuper OR o.rolbypassrls)
+	FROM through t
+		JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) t.relation
+		JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) t.owner
+		JOIN who w ON NOT w.rolsuper AND w.oid OPERATOR(pg_catalog.<>) t.owner
+			AND pg_catalog.has_any_column_privilege(w.oid, t.view, 'SELECT');
 COMMENT ON VIEW gdpr.access_matrix IS 'who sees what: role, relation, category; rows all, filter, own or none; directly, through which role or which view; bypasses: row security does not bind';
 REVOKE ALL ON gdpr.access_matrix FROM PUBLIC;

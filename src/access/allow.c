@@ -370,6 +370,38 @@ do_work(void *argument)
 				 errmsg("the dry run is over")));
 }
 
+/* The matrix is of relations under rules: for a look, a rule that gives nothing. */
+static void
+look(void *argument)
+{
+	Work *work = argument;
+
+	if (gdpr_access_rules(work->rule.relation) == NIL)
+	{
+		GdprAccessRule rule = {.relation = work->rule.relation,
+							   .role = work->rule.role,
+							   .decision = 'd'};
+
+		gdpr_access_put_rule(&rule);
+		CommandCounterIncrement();
+	}
+	work->before = gdpr_matrix_read(work->rule.relation, work->target);
+	ereport(ERROR,
+			(errcode(ERRCODE_DRY_RUN),
+			 errmsg("the look is over")));
+}
+
+static void
+run(void (*work)(void *argument), void *argument)
+{
+	bool changing = gdpr_access_set_changing(true);
+	ErrorData *error = gdpr_attempt(work, argument);
+
+	(void) gdpr_access_set_changing(changing);
+	if (error != NULL && error->sqlerrcode != ERRCODE_DRY_RUN)
+		ReThrowError(error);
+}
+
 static GdprMatrixCell *
 same_cell(const List *cells, const GdprMatrixCell *cell)
 {
@@ -423,17 +455,11 @@ Datum
 gdpr_allow(PG_FUNCTION_ARGS)
 {
 	Work work = {.target = CurrentMemoryContext};
-	bool changing;
-	ErrorData *error;
 
 	InitMaterializedSRF(fcinfo, 0);
 	take_arguments(fcinfo, &work);
-	work.before = gdpr_matrix_read(work.rule.relation, work.target);
-	changing = gdpr_access_set_changing(true);
-	error = gdpr_attempt(do_work, &work);
-	(void) gdpr_access_set_changing(changing);
-	if (error != NULL && error->sqlerrcode != ERRCODE_DRY_RUN)
-		ReThrowError(error);
+	run(look, &work);
+	run(do_work, &work);
 	put_matrix((ReturnSetInfo *) fcinfo->resultinfo, &work);
 	return (Datum) 0;
 }

@@ -18,10 +18,6 @@ text_field(MemoryContext target, uint64 row, int column)
 	return value == NULL ? NULL : MemoryContextStrdup(target, value);
 }
 
-/*
- * The view names covered relations only, so the relation is read as if it were
- * under rules already.
- */
 List *
 gdpr_matrix_read(Oid relation, MemoryContext target)
 {

@@ -26,8 +26,8 @@ gdpr_begin_work(PG_FUNCTION_ARGS)
 	if (!IsTransactionBlock())
 		ereport(WARNING,
 				(errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
-				 errmsg("gdpr.begin_work has effect in a transaction block only"),
-				 errhint("Call it after BEGIN.")));
+				 errmsg("gdpr.begin_work holds for this statement only"),
+				 errhint("Call it in a transaction block, after BEGIN.")));
 	set_item(GDPR_SESSION_PURPOSE,
 			 PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0)));
 	set_item(GDPR_SESSION_ACTOR,
