@@ -53,6 +53,7 @@ OBJS = \
 	src/base/options.o \
 	src/base/origin.o \
 	src/base/redact.o \
+	src/base/rows.o \
 	src/base/session.o \
 	src/base/sql.o \
 	src/base/type.o \

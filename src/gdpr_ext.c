@@ -9,6 +9,7 @@
 #include "audit/relation.h"
 #include "audit/source.h"
 #include "base/guc.h"
+#include "base/rows.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
 #include "enctype/leak.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 	/* Settings first: everything else may look at them. */
 	gdpr_guc_init();
 
+	gdpr_rows_init();
 	gdpr_keyring_init();
 	gdpr_enctype_init();
 	gdpr_typetree_init();

@@ -11,6 +11,7 @@
 #include "access/guard.h"
 #include "access/xact.h"
 #include "audit/guard.h"
+#include "base/rows.h"
 #include "base/session.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
@@ -102,6 +103,7 @@ shmem_startup(void)
 static PlannedStmt *
 plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
+	gdpr_rows_check(query);
 	gdpr_rewrite_query(query);
 	return (previous_planner ? previous_planner : standard_planner)(query, text,
 																	options,

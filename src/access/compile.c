@@ -259,25 +259,26 @@ may_see_encrypted(Form_pg_attribute att, Oid role)
 }
 
 /* Ciphertext is no use to who may not read it, and confirms guesses. */
-static AclMode
-column_privileges(const GdprAccessRule *rule, Form_pg_attribute att, Oid role)
+static bool
+is_left_out(const GdprAccessRule *rule, Form_pg_attribute att, Oid role)
 {
-	AclMode wanted = rule->privileges & (ACL_SELECT | ACL_INSERT | ACL_UPDATE);
-
-	if (!(wanted & ACL_SELECT) || may_see_encrypted(att, role))
-		return wanted;
+	if (!(rule->privileges & ACL_SELECT) || may_see_encrypted(att, role))
+		return false;
 	ereport(NOTICE,
 			(errmsg("column \"%s\" is left out: role \"%s\" may not read or search its context",
 					NameStr(att->attname), rule->role)));
-	return wanted & ~ACL_SELECT;
+	return true;
 }
 
-static void
-give_columns(const GdprAccessRule *rule, Oid role)
+/* The numbers of the columns that a rule lets a role see. */
+static List *
+visible_columns(const GdprAccessRule *rule, Oid role, bool *all)
 {
 	List *declared = gdpr_access_personal(rule->relation);
-	int natts = gdpr_privilege_columns(rule->relation);
+	AttrNumber natts = gdpr_privilege_columns(rule->relation);
+	List *result = NIL;
 
+	*all = is_among("*", rule->categories);
 	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
 	{
 		HeapTuple tuple = SearchSysCacheCopy2(ATTNUM,
@@ -285,11 +286,34 @@ give_columns(const GdprAccessRule *rule, Oid role)
 											  Int16GetDatum(attnum));
 		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
 
-		if (!att->attisdropped &&
-			is_allowed(NameStr(att->attname), declared, rule->categories))
-			gdpr_privilege_give(rule->relation, attnum, role,
-								column_privileges(rule, att, role));
+		if (att->attisdropped ||
+			!is_allowed(NameStr(att->attname), declared, rule->categories))
+			continue;
+		if (is_left_out(rule, att, role))
+			*all = false;
+		else
+			result = lappend_int(result, attnum);
 	}
+	return result;
+}
+
+/*
+ * Everything is the table, with the columns that the system has and those that
+ * come.
+ */
+static void
+give_columns(const GdprAccessRule *rule, Oid role)
+{
+	AclMode wanted = rule->privileges & (ACL_SELECT | ACL_INSERT | ACL_UPDATE);
+	bool all;
+	List *columns = visible_columns(rule, role, &all);
+	ListCell *lc;
+
+	if (all)
+		gdpr_privilege_give(rule->relation, 0, role, wanted);
+	foreach (lc, all ? NIL : columns)
+		gdpr_privilege_give(rule->relation, (AttrNumber) lfirst_int(lc), role,
+							wanted);
 }
 
 void

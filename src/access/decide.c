@@ -319,9 +319,12 @@ Datum
 gdpr_row_access(PG_FUNCTION_ARGS)
 {
 	const char *purpose = gdpr_session_value(GDPR_SESSION_PURPOSE);
-	Answer answer = find_answer(PG_GETARG_INT64(0), GetUserId(),
-								purpose == NULL ? "" : purpose);
+	Answer answer;
 
+	/* What was taken back is not to be used to the end of the transaction. */
+	AcceptInvalidationMessages();
+	answer = find_answer(PG_GETARG_INT64(0), GetUserId(),
+						 purpose == NULL ? "" : purpose);
 	if (answer == REFUSED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

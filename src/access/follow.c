@@ -132,23 +132,12 @@ leave_part(const Part *part)
 	}
 }
 
-static void
-follow_parts(void *argument)
-{
-	GdprSqlScope scope;
-	ListCell *lc;
-
-	gdpr_sql_begin_own(&scope);
-	if (gdpr_sql_run("SELECT 1 FROM gdpr.access_rule LIMIT 1", 0, NULL, NULL,
-					 NULL, false, SPI_OK_SELECT) > 0)
-	{
-		foreach (lc, find_parts(came))
-			close_part(lfirst(lc));
-		foreach (lc, find_parts(left))
-			leave_part(lfirst(lc));
-	}
-	gdpr_sql_end_own(&scope);
-}
+/* A rule on everything includes a column that came, unless it is encrypted. */
+static const char *const altered =
+	"SELECT DISTINCT r.relation::oid, r.relation::oid FROM gdpr.access_rule r "
+	"JOIN pg_event_trigger_ddl_commands() c ON c.objid = r.relation "
+	"WHERE c.classid = 'pg_class'::regclass AND c.command_tag = 'ALTER TABLE' "
+	"AND '*' = ANY (r.categories)";
 
 /* Column grants are made anew where a declaration changed. */
 static void
@@ -165,6 +154,26 @@ follow_column(void *argument)
 			gdpr_access_role(rule->role, true) != GDPR_ACCESS_NO_ROLE)
 			gdpr_compile_grants(rule);
 	}
+}
+
+static void
+follow_parts(void *argument)
+{
+	GdprSqlScope scope;
+	ListCell *lc;
+
+	gdpr_sql_begin_own(&scope);
+	if (gdpr_sql_run("SELECT 1 FROM gdpr.access_rule LIMIT 1", 0, NULL, NULL,
+					 NULL, false, SPI_OK_SELECT) > 0)
+	{
+		foreach (lc, find_parts(came))
+			close_part(lfirst(lc));
+		foreach (lc, find_parts(left))
+			leave_part(lfirst(lc));
+		foreach (lc, find_parts(altered))
+			follow_column(&((Part *) lfirst(lc))->relation);
+	}
+	gdpr_sql_end_own(&scope);
 }
 
 void

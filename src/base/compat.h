@@ -77,6 +77,19 @@
 	pg_database_ownercheck((database), (role))
 #endif
 
+/*
+ * As whom a relation of a query is checked; InvalidOid: the current user.
+ * Needs parser/parse_relation.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_check_as_user(query, rte) \
+	((rte)->perminfoindex == 0                \
+		 ? InvalidOid                         \
+		 : getRTEPermissionInfo((query)->rteperminfos, (rte))->checkAsUser)
+#else
+#define gdpr_compat_check_as_user(query, rte) ((rte)->checkAsUser)
+#endif
+
 /* 16 lets input functions report bad input without raising an error. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy_value, ...) \

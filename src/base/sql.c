@@ -9,6 +9,7 @@
  */
 #include "base/compat.h"
 
+#include "base/rows.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
@@ -53,7 +54,6 @@ begin_scope(GdprSqlScope *scope)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
 	scope->nestlevel = NewGUCNestLevel();
-	set_local("row_security", "off");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -73,6 +73,7 @@ gdpr_sql_begin_own(GdprSqlScope *scope)
 	Oid owner = schema_owner();
 
 	begin_scope(scope);
+	set_local("row_security", "off");
 	set_local("search_path", "pg_catalog, pg_temp");
 	SetUserIdAndSecContext(owner,
 						   scope->sec_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -88,12 +89,14 @@ void
 gdpr_sql_begin_caller(GdprSqlScope *scope)
 {
 	begin_scope(scope);
+	set_local("row_security", "on");
+	gdpr_rows_begin();
 }
 
 void
 gdpr_sql_begin_pinned(GdprSqlScope *scope)
 {
-	begin_scope(scope);
+	gdpr_sql_begin_caller(scope);
 	set_local("search_path", "pg_catalog, pg_temp");
 }
 
@@ -126,6 +129,7 @@ gdpr_sql_begin_role(GdprSqlScope *scope, Oid role)
 void
 gdpr_sql_end_caller(GdprSqlScope *scope)
 {
+	gdpr_rows_end();
 	end_scope(scope);
 }
 

@@ -26,8 +26,8 @@ extern void gdpr_sql_end_own(GdprSqlScope *scope);
 /*
  * A scope for statements on users' tables: the caller's own rights and
  * search_path (the tables' triggers may depend on it, so our statement text
- * qualifies every name and operator itself), row_security off so that
- * PostgreSQL raises an error instead of filtering silently.  Connects SPI.
+ * qualifies every name and operator itself); 42501 where row security would
+ * filter silently (base/rows.h).  Connects SPI.
  */
 extern void gdpr_sql_begin_caller(GdprSqlScope *scope);
 extern void gdpr_sql_end_caller(GdprSqlScope *scope);

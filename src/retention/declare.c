@@ -12,6 +12,7 @@
 #include "base/ident.h"
 #include "base/input.h"
 #include "base/options.h"
+#include "base/rows.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -25,7 +26,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -514,7 +514,7 @@ may_count(const GdprRelation *relation)
 {
 	return pg_class_aclcheck(relation->relid, GetUserId(), ACL_SELECT) ==
 			   ACLCHECK_OK &&
-		   check_enable_rls(relation->relid, InvalidOid, true) != RLS_ENABLED;
+		   !gdpr_rows_hidden(relation->relid, ACL_SELECT);
 }
 
 /* Due rows of a rule; NULL where the reader may not see them, or none can tell. */

@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/ident.h"
+#include "base/rows.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -24,7 +25,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 
 /* Rows that are fetched at a time when due ones are collected. */
 #define FETCH_ROWS 10000
@@ -249,7 +249,7 @@ due_query(const GdprRun *run, Oid leaf, List *holds, const char *columns)
 static void
 check_sight(Oid leaf)
 {
-	if (check_enable_rls(leaf, InvalidOid, true) == RLS_ENABLED)
+	if (gdpr_rows_hidden(leaf, ACL_SELECT | ACL_UPDATE))
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_BLOCKED),
 				 errmsg("row security would hide rows of relation %s from role \"%s\"",

@@ -10,6 +10,7 @@
 
 #include "access/table.h"
 #include "base/ident.h"
+#include "base/rows.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "commands/trigger.h"
@@ -20,7 +21,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 
 bool
 gdpr_plan_is_deleted(const GdprPlanRow *row)
@@ -217,10 +217,14 @@ block_privileges(GdprPlan *plan, GdprPlanLeaf *leaf)
 	if (get_rel_relkind(leaf->relid) == RELKIND_FOREIGN_TABLE)
 		gdpr_plan_block(plan, leaf->relid, "none", leaf->nrows,
 						"its rows lie on another server", "foreign table");
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+	if (gdpr_rows_hidden(relid, ACL_SELECT | ACL_UPDATE))
 		gdpr_plan_block(plan, leaf->relid, "none", leaf->nrows,
 						"its rows are found",
 						"row security would hide rows from this role");
+	else if (deleted > 0 && gdpr_rows_hidden(relid, ACL_DELETE))
+		gdpr_plan_block(plan, leaf->relid, "delete", deleted,
+						"rows are deleted",
+						"row security would keep rows from this role");
 	if (!may_update(relid, NULL))
 		gdpr_plan_block(plan, leaf->relid, "none", leaf->nrows,
 						"rows are locked before anything is decided",

@@ -8,13 +8,13 @@
 #include "base/compat.h"
 
 #include "base/ident.h"
+#include "base/rows.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "subject/plan.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
 
 static bool
 may_select(Oid relid)
@@ -140,7 +140,7 @@ gdpr_plan_readable(GdprPlan *plan, Oid relid, const char *action)
 		return true;
 	if (!may_select(relid))
 		lack = "missing privilege: SELECT";
-	else if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+	else if (gdpr_rows_hidden(relid, ACL_SELECT))
 		lack = "row security hides rows from this role";
 	if (lack != NULL && !list_member_oid(plan->denied, relid))
 	{

@@ -10,6 +10,7 @@
 #include "base/compat.h"
 
 #include "base/ident.h"
+#include "base/rows.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
@@ -18,14 +19,13 @@
 #include "subject/sharing.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
 
 /* Every row of it, that is: where row security filters, nothing is known. */
 static bool
 may_read(Oid relid)
 {
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		   check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
+		   !gdpr_rows_hidden(relid, ACL_SELECT);
 }
 
 static bool
