@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-wanted=${GDPR_BENCH:-encryption rights audit retention}
+wanted=${GDPR_BENCH:-encryption rights audit retention access}
 for bench in $wanted; do
 	createdb "bench_$bench"
 done
@@ -30,4 +30,9 @@ if has retention; then
 	echo
 	echo "== retention: $rows rows, $rounds rounds"
 	PGDATABASE=bench_retention "$here/retention.sh" "$rows" "$rounds"
+fi
+if has access; then
+	echo
+	echo "== access: $rows rows, $((rows / 100)) subjects, $rounds rounds"
+	PGDATABASE=bench_access "$here/access.sh" "$rows" "$rounds"
 fi

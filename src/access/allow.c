@@ -36,14 +36,12 @@ GDPR_FUNCTION(gdpr_allow);
 GDPR_FUNCTION(gdpr_deny);
 GDPR_FUNCTION(gdpr_release);
 
-/* Undoes a dry run. */
-#define ERRCODE_DRY_RUN MAKE_SQLSTATE('P', 'D', 'D', 'R', 'Y')
-
 typedef struct Work
 {
 	GdprAccessRule rule;
 	bool keep_others;
 	bool dry_run;
+	bool take_back; /* what failed last was to be undone, no more */
 	MemoryContext target;
 	List *before;
 	List *after;
@@ -356,6 +354,16 @@ apply(Work *work)
 
 /* ---- gdpr.allow ---- */
 
+/* Ends a subtransaction whose work is not to stay; run() knows. */
+static void
+take_back(Work *work)
+{
+	work->take_back = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_TRANSACTION_ROLLBACK),
+			 errmsg("the work was done for a look at it")));
+}
+
 static void
 do_work(void *argument)
 {
@@ -365,9 +373,7 @@ do_work(void *argument)
 	CommandCounterIncrement();
 	work->after = gdpr_matrix_read(work->rule.relation, work->target);
 	if (work->dry_run)
-		ereport(ERROR,
-				(errcode(ERRCODE_DRY_RUN),
-				 errmsg("the dry run is over")));
+		take_back(work);
 }
 
 /* The matrix is of relations under rules: for a look, a rule that gives nothing. */
@@ -386,20 +392,19 @@ look(void *argument)
 		CommandCounterIncrement();
 	}
 	work->before = gdpr_matrix_read(work->rule.relation, work->target);
-	ereport(ERROR,
-			(errcode(ERRCODE_DRY_RUN),
-			 errmsg("the look is over")));
+	take_back(work);
 }
 
 static void
-run(void (*work)(void *argument), void *argument)
+run(void (*what)(void *argument), Work *work)
 {
 	bool changing = gdpr_access_set_changing(true);
-	ErrorData *error = gdpr_attempt(work, argument);
+	ErrorData *error = gdpr_attempt(what, work);
 
 	(void) gdpr_access_set_changing(changing);
-	if (error != NULL && error->sqlerrcode != ERRCODE_DRY_RUN)
+	if (error != NULL && !work->take_back)
 		ReThrowError(error);
+	work->take_back = false;
 }
 
 static GdprMatrixCell *
