@@ -23,6 +23,16 @@ MODULE_big = $(EXTENSION)
 
 # One line an object, sorted: test/lint/files.sh compares the list with src/.
 OBJS = \
+	src/access/allow.o \
+	src/access/compile.o \
+	src/access/follow.o \
+	src/access/guard.o \
+	src/access/matrix.o \
+	src/access/own.o \
+	src/access/privilege.o \
+	src/access/purpose.o \
+	src/access/rule.o \
+	src/access/work.o \
 	src/audit/erase.o \
 	src/audit/guard.o \
 	src/audit/log.o \

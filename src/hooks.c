@@ -8,6 +8,7 @@
  */
 #include "base/compat.h"
 
+#include "access/guard.h"
 #include "access/xact.h"
 #include "audit/guard.h"
 #include "base/session.h"
@@ -57,6 +58,7 @@ static const SharedPart shared_parts[] = {
 
 static const UtilityGuard utility_guards[] = {
 	gdpr_guard_utility,
+	gdpr_access_guard_utility,
 	gdpr_audit_guard_utility,
 	gdpr_worker_guard_utility,
 };

@@ -118,7 +118,8 @@ gdpr_sql_begin_role(GdprSqlScope *scope, Oid role)
 	gdpr_sql_begin_pinned(scope);
 	SetUserIdAndSecContext(role, scope->sec_context |
 									 SECURITY_LOCAL_USERID_CHANGE |
-									 SECURITY_RESTRICTED_OPERATION);
+									 SECURITY_RESTRICTED_OPERATION |
+									 SECURITY_NOFORCE_RLS);
 	(void) gdpr_sql_run("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, NULL,
 						false, SPI_OK_UTILITY);
 }

@@ -42,7 +42,14 @@ typedef struct DutyItem
 } DutyItem;
 
 static const DutyItem functions[] = {
+	{OPERATOR, "allow"},
 	{OPERATOR, "approve_map"},
+	{OPERATOR, "create_purpose"},
+	{OPERATOR, "deny"},
+	{OPERATOR, "drop_purpose"},
+	{OPERATOR, "grant_purpose"},
+	{OPERATOR, "release"},
+	{OPERATOR, "revoke_purpose"},
 	{AUDITOR, "audit_actor"},
 	{AUDITOR, "audit_changes"},
 	{OPERATOR, "audit_maintain"},
@@ -91,6 +98,10 @@ static const DutyItem tables[] = {
 	{OPERATOR, "context_grant"},
 	{OPERATOR, "duty_grant"},
 	{OFFICER | AUDITOR, "erasure"},
+	{OFFICER | AUDITOR | OPERATOR, "access_matrix"},
+	{OPERATOR, "access_rule"},
+	{OFFICER | OPERATOR, "purpose"},
+	{OPERATOR, "purpose_grant"},
 	{AUDITOR, "audit"},
 	{OFFICER | OPERATOR, "hold"},
 	{OPERATOR, "protected"},

@@ -39,6 +39,7 @@ static const char *const is_declared =
 	"OR EXISTS (SELECT 1 FROM gdpr.personal_column c WHERE c.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.retention_rule r WHERE r.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.hold o WHERE o.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.access_original a WHERE d.objid IN (a.relation, a.part)) "
 	"OR EXISTS (SELECT 1 FROM gdpr.audit_key k WHERE k.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.protected p WHERE p.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
@@ -63,6 +64,11 @@ static const char *const drop_statements[] = {
 	GONE "DELETE FROM gdpr.retention_rule r USING gone g "
 		 "WHERE r.relation = g.objid AND (g.col IS NULL OR g.col = r.since)",
 	GONE
+	"DELETE FROM gdpr.access_rule a USING gone g WHERE a.relation = g.objid AND g.col IS NULL",
+	GONE "DELETE FROM gdpr.access_original a USING gone g "
+		 "WHERE (g.objid IN (a.relation, a.part) AND g.col IS NULL) "
+		 "OR (a.part = g.objid AND a.column_name = g.col)",
+	GONE
 	"DELETE FROM gdpr.protected p USING gone g WHERE p.relation = g.objid AND g.col IS NULL",
 	GONE
 	"DELETE FROM gdpr.audit_source s USING gone g WHERE s.relation = g.objid "
@@ -78,6 +84,7 @@ static const char *const drop_statements[] = {
 };
 
 static const char *const rename_statements[] = {
+	"UPDATE gdpr.access_original SET column_name = $3 WHERE part = ANY ($1) AND column_name = $2",
 	"UPDATE gdpr.protected SET except_columns = pg_catalog.array_replace(except_columns, $2, $3) "
 	"WHERE relation = ANY ($1) AND $2 = ANY (except_columns)",
 	"UPDATE gdpr.audit_key SET columns = pg_catalog.array_replace(columns, $2, $3) "

@@ -22,6 +22,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "registry/predicate.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
@@ -122,11 +123,11 @@ check_alone(const char *text)
 }
 
 static Node *
-analyse(Oid relid, const char *text)
+analyse(Oid relid, const char *alias, const char *text)
 {
-	char *sql = psprintf("SELECT 1 FROM %s " GDPR_PREDICATE_ALIAS
-						 " WHERE (%s\n)",
-						 gdpr_ident_relation(relid), text);
+	char *sql = psprintf("SELECT 1 FROM %s %s WHERE (%s\n)",
+						 gdpr_ident_relation(relid), quote_identifier(alias),
+						 text);
 	Query *query;
 
 	check_alone(text);
@@ -138,14 +139,14 @@ analyse(Oid relid, const char *text)
 
 /* The server's message would repeat the text, literals and all. */
 static Node *
-analyse_silently(Oid relid, const char *text)
+analyse_silently(Oid relid, const char *alias, const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Node *result = NULL;
 
 	PG_TRY();
 	{
-		result = analyse(relid, text);
+		result = analyse(relid, alias, text);
 	}
 	PG_CATCH();
 	{
@@ -178,7 +179,7 @@ set_local(const char *name, const char *value)
 
 /* Text that everybody's settings read alike. */
 static char *
-deparse(Oid relid, Node *condition)
+deparse(Oid relid, const char *alias, bool prefixed, Node *condition)
 {
 	int nestlevel = NewGUCNestLevel();
 	char *result;
@@ -188,10 +189,8 @@ deparse(Oid relid, Node *condition)
 	set_local("IntervalStyle", "postgres");
 	set_local("TimeZone", "UTC");
 	set_local("extra_float_digits", "3");
-	result = deparse_expression(condition,
-								deparse_context_for(GDPR_PREDICATE_ALIAS,
-													relid),
-								true, false);
+	result = deparse_expression(condition, deparse_context_for(alias, relid),
+								prefixed, false);
 	AtEOXact_GUC(true, nestlevel);
 	return result;
 }
@@ -207,10 +206,19 @@ check_condition(Node *condition)
 char *
 gdpr_predicate_normalise(Oid relid, const char *text)
 {
-	Node *condition = analyse_silently(relid, text);
+	Node *condition = analyse_silently(relid, GDPR_PREDICATE_ALIAS, text);
 
 	check_condition(condition);
-	return deparse(relid, condition);
+	return deparse(relid, GDPR_PREDICATE_ALIAS, true, condition);
+}
+
+char *
+gdpr_predicate_filter(Oid relid, const char *text)
+{
+	char *name = get_rel_name(relid);
+	Node *condition = analyse_silently(relid, name, text);
+
+	return deparse(relid, name, false, condition);
 }
 
 void
@@ -219,6 +227,6 @@ gdpr_predicate_check(Oid relid, const char *text)
 	int nestlevel = NewGUCNestLevel();
 
 	set_local("search_path", "pg_catalog, pg_temp");
-	check_condition(analyse_silently(relid, text));
+	check_condition(analyse_silently(relid, GDPR_PREDICATE_ALIAS, text));
 	AtEOXact_GUC(true, nestlevel);
 }

@@ -15,6 +15,13 @@
 extern char *gdpr_predicate_normalise(Oid relid, const char *text);
 
 /*
+ * The same for a row policy, which runs with the rights of whoever reads: it
+ * may have subqueries and call what it likes.  Columns are those of the
+ * relation by its own name.
+ */
+extern char *gdpr_predicate_filter(Oid relid, const char *text);
+
+/*
  * Is what was stored still harmless?  A column may have another type by now,
  * and a name another meaning.  Raises as gdpr_predicate_normalise() does.
  */
