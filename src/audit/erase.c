@@ -497,30 +497,35 @@ put_records(GdprAuditPerson *person, ReturnSetInfo *result)
 	}
 }
 
+static void
+find_trail(const GdprSubject *subject, ReturnSetInfo *result)
+{
+	GdprAuditPerson *person = make_person();
+	uint8 pseudonym[GDPR_TAG_LEN];
+
+	gdpr_key_pseudonym(NameStr(subject->map->kind), subject->key, pseudonym);
+	add_pseudonym(&person->self, pseudonym);
+	add_pseudonym(&person->named, pseudonym);
+	add_pseudonym(&person->keys, pseudonym);
+	find_all(person);
+	put_records(person, result);
+}
+
 Datum
 gdpr_audit_records(PG_FUNCTION_ARGS)
 {
-	GdprAuditPerson *person;
-	uint8 pseudonym[GDPR_TAG_LEN];
 	GdprSubject *subject;
 	GdprSqlScope scope;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	gdpr_registry_require(fcinfo, 0, "subject");
-	/* Without his table: the auditor need not see it, nor the person be there. */
+	/* The auditor need not see the table, nor the person be there. */
+	gdpr_sql_begin_own(&scope);
 	subject = gdpr_key_name(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 							PG_ARGISNULL(1) ? NULL
 											: NameStr(*PG_GETARG_NAME(1)));
-	if (subject->key == NULL)
-		return (Datum) 0;
-	gdpr_key_pseudonym(NameStr(subject->map->kind), subject->key, pseudonym);
-	person = make_person();
-	add_pseudonym(&person->self, pseudonym);
-	add_pseudonym(&person->named, pseudonym);
-	add_pseudonym(&person->keys, pseudonym);
-	gdpr_sql_begin_own(&scope);
-	find_all(person);
-	put_records(person, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (subject->key != NULL)
+		find_trail(subject, (ReturnSetInfo *) fcinfo->resultinfo);
 	gdpr_sql_end_own(&scope);
 	return (Datum) 0;
 }
