@@ -190,4 +190,5 @@ REVOKE ALL ON FUNCTION gdpr.audit_follow_ddl() FROM PUBLIC;
 CREATE EVENT TRIGGER gdpr_audit_follow_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
 	EXECUTE FUNCTION gdpr.audit_follow_ddl();
+ALTER EVENT TRIGGER gdpr_audit_follow_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER gdpr_audit_follow_ddl IS 'partitions and children of protected relations are protected too';

@@ -45,17 +45,29 @@ has_trigger(Oid relid, const char *name)
 	return OidIsValid(get_trigger_oid(relid, name, true));
 }
 
+/* Somebody may have taken the name for a trigger that records nothing. */
+static void
+refuse_foreign(Oid relid, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("relation %s has a trigger \"%s\" that is not ours",
+					gdpr_ident_relation(relid), name),
+			 errhint("Drop or rename it.")));
+}
+
 static void
 make_trigger(Oid relid, const char *name, const char *events, const char *each,
 			 const char *function)
 {
 	char *relation = gdpr_ident_relation(relid);
 
-	if (has_trigger(relid, name))
-		return;
-	run(psprintf(
-		"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
-		name, events, relation, each, function));
+	if (has_trigger(relid, name) && !gdpr_audit_has_trigger(relid, name))
+		refuse_foreign(relid, name);
+	if (!has_trigger(relid, name))
+		run(psprintf(
+			"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
+			name, events, relation, each, function));
 	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation, name));
 }
 
@@ -84,7 +96,7 @@ make_all_triggers(Oid relid)
 static void
 drop_trigger(Oid relid, const char *name)
 {
-	if (has_trigger(relid, name))
+	if (gdpr_audit_has_trigger(relid, name))
 		run(psprintf("DROP TRIGGER %s ON %s", name,
 					 gdpr_ident_relation(relid)));
 }
@@ -371,7 +383,9 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called by the event trigger manager")));
-	if (IsBinaryUpgrade || !gdpr_audit_tables_are_there())
+	/* What we make ourselves needs no following. */
+	if (IsBinaryUpgrade || gdpr_audit_is_changing() ||
+		!gdpr_audit_tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
 	if (anything_protected())
