@@ -373,6 +373,33 @@ touched_relations(void)
 	return result;
 }
 
+/* ALTER TABLE of a protected relation, or of a part of one. */
+static void
+note_altered(void)
+{
+	List *altered = NIL;
+	uint64 n = gdpr_sql_run(
+		"SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() "
+		"WHERE classid = 'pg_class'::regclass AND command_tag = 'ALTER TABLE'",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	ListCell *lc;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		altered = lappend_oid(altered, DatumGetObjectId(
+										   SPI_getbinval(SPI_tuptable->vals[i],
+														 SPI_tuptable->tupdesc,
+														 1, &isnull)));
+	}
+	foreach (lc, altered)
+	{
+		if (OidIsValid(gdpr_audit_protected(lfirst_oid(lc))))
+			note(lfirst_oid(lc), "alter");
+	}
+}
+
 Datum
 gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 {
@@ -392,6 +419,7 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));
+		note_altered();
 	}
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_NULL();
