@@ -45,17 +45,29 @@ has_trigger(Oid relid, const char *name)
 	return OidIsValid(get_trigger_oid(relid, name, true));
 }
 
+/* Somebody may have taken the name for a trigger that records nothing. */
+static void
+refuse_foreign(Oid relid, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("relation %s has a trigger \"%s\" that is not ours",
+					gdpr_ident_relation(relid), name),
+			 errhint("Drop or rename it.")));
+}
+
 static void
 make_trigger(Oid relid, const char *name, const char *events, const char *each,
 			 const char *function)
 {
 	char *relation = gdpr_ident_relation(relid);
 
-	if (has_trigger(relid, name))
-		return;
-	run(psprintf(
-		"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
-		name, events, relation, each, function));
+	if (has_trigger(relid, name) && !gdpr_audit_has_trigger(relid, name))
+		refuse_foreign(relid, name);
+	if (!has_trigger(relid, name))
+		run(psprintf(
+			"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
+			name, events, relation, each, function));
 	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation, name));
 }
 
@@ -84,7 +96,7 @@ make_all_triggers(Oid relid)
 static void
 drop_trigger(Oid relid, const char *name)
 {
-	if (has_trigger(relid, name))
+	if (gdpr_audit_has_trigger(relid, name))
 		run(psprintf("DROP TRIGGER %s ON %s", name,
 					 gdpr_ident_relation(relid)));
 }
@@ -361,6 +373,33 @@ touched_relations(void)
 	return result;
 }
 
+/* ALTER TABLE of a protected relation, or of a part of one. */
+static void
+note_altered(void)
+{
+	List *altered = NIL;
+	uint64 n = gdpr_sql_run(
+		"SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() "
+		"WHERE classid = 'pg_class'::regclass AND command_tag = 'ALTER TABLE'",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	ListCell *lc;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		altered = lappend_oid(altered, DatumGetObjectId(
+										   SPI_getbinval(SPI_tuptable->vals[i],
+														 SPI_tuptable->tupdesc,
+														 1, &isnull)));
+	}
+	foreach (lc, altered)
+	{
+		if (OidIsValid(gdpr_audit_protected(lfirst_oid(lc))))
+			note(lfirst_oid(lc), "alter");
+	}
+}
+
 Datum
 gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 {
@@ -371,13 +410,16 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called by the event trigger manager")));
-	if (IsBinaryUpgrade || !gdpr_audit_tables_are_there())
+	/* What we make ourselves needs no following. */
+	if (IsBinaryUpgrade || gdpr_audit_is_changing() ||
+		!gdpr_audit_tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
 	if (anything_protected())
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));
+		note_altered();
 	}
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_NULL();

@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "audit/relation.h"
 #include "base/ident.h"
 #include "base/sql.h"
@@ -18,7 +19,11 @@
 #include "commands/trigger.h"
 #include "enctype/enctype.h"
 #include "enctype/typetree.h"
+#include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "registry/predicate.h"
 #include "registry/registry.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -34,6 +39,7 @@ GDPR_FUNCTION(gdpr_audit_changed);
 static HTAB *cache = NULL;
 static Oid protected_relid = InvalidOid;
 static GdprAuditRelation *last = NULL;
+static LocalTransactionId outdated_after = InvalidLocalTransactionId;
 
 /* ---- invalidation ---- */
 
@@ -200,7 +206,7 @@ static GdprAuditText
 text_of(Oid type, bool of_person)
 {
 	if (gdpr_enctype_is(type))
-		return GDPR_AUDIT_TAG;
+		return of_person ? GDPR_AUDIT_PLAINTEXT : GDPR_AUDIT_TAG;
 	switch (type)
 	{
 		case BPCHAROID:
@@ -252,17 +258,50 @@ describe_source(GdprAuditSource *source, Relation relation, const List *names)
 	initStringInfo(&source->last);
 }
 
+static GdprAuditPart
+part_of(const char *name)
+{
+	static const char *const names[] = {
+		[GDPR_AUDIT_OWN] = "own",
+		[GDPR_AUDIT_KEYS] = "keys",
+		[GDPR_AUDIT_UP] = "up",
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return (GdprAuditPart) i;
+	}
+	return GDPR_AUDIT_OWNS;
+}
+
+/* Columns are named in it, and numbered here as this relation has them. */
+static ExprState *
+condition_of(GdprAuditRelation *entry, const char *predicate)
+{
+	Node *condition;
+
+	if (predicate == NULL)
+		return NULL;
+	if (entry->econtext == NULL)
+		entry->econtext = CreateStandaloneExprContext();
+	condition = gdpr_predicate_condition(entry->relid, predicate);
+	return ExecInitQual(list_make1(expression_planner((Expr *) condition)),
+						NULL);
+}
+
 static void
-take_source(GdprAuditRelation *entry, Relation relation, uint64 row)
+take_source(GdprAuditRelation *entry, Relation relation, SPITupleTable *rows,
+			uint64 row)
 {
 	GdprAuditSource *source = &entry->sources[entry->nsources++];
-	HeapTuple tuple = SPI_tuptable->vals[row];
-	TupleDesc columns = SPI_tuptable->tupdesc;
+	HeapTuple tuple = rows->vals[row];
+	TupleDesc columns = rows->tupdesc;
 	bool isnull;
 	Datum value;
 	MemoryContext old;
 
-	source->own = DatumGetBool(SPI_getbinval(tuple, columns, 1, &isnull));
+	source->part = part_of(SPI_getvalue(tuple, columns, 1));
 	value = SPI_getbinval(tuple, columns, 3, &isnull);
 	if (!isnull)
 		memcpy(source->key, DatumGetUUIDP(value)->data, UUID_LEN);
@@ -273,6 +312,7 @@ take_source(GdprAuditRelation *entry, Relation relation, uint64 row)
 		source->kind = pstrdup(source->kind);
 	describe_source(source, relation,
 					gdpr_registry_list(DatumGetArrayTypePCopy(value)));
+	source->condition = condition_of(entry, SPI_getvalue(tuple, columns, 5));
 	MemoryContextSwitchTo(old);
 }
 
@@ -281,17 +321,19 @@ load_sources(GdprAuditRelation *entry, Relation relation, Oid top)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(top)};
+	SPITupleTable *rows;
 	uint64 n;
 
 	n = gdpr_sql_run(
-		"SELECT own, kind::text, key, columns FROM gdpr.audit_source WHERE relation = $1 "
-		"ORDER BY own DESC, kind NULLS LAST, key",
+		"SELECT part, kind::text, key, columns, predicate FROM gdpr.audit_source "
+		"WHERE relation = $1 ORDER BY part, kind NULLS LAST, key",
 		1, types, values, NULL, false, SPI_OK_SELECT);
 	entry->sources = MemoryContextAllocZero(entry->context,
 											sizeof(GdprAuditSource) *
 												Max(n, 1));
+	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
-		take_source(entry, relation, i);
+		take_source(entry, relation, rows, i);
 }
 
 static List *
@@ -375,16 +417,29 @@ fresh_entry(Oid relid)
 	return entry;
 }
 
+/* A transaction with an old snapshot read what may not be true any more. */
+static void
+drop_outdated(void)
+{
+	if (outdated_after == InvalidLocalTransactionId ||
+		outdated_after == GDPR_MY_LXID)
+		return;
+	mark_all();
+	outdated_after = InvalidLocalTransactionId;
+}
+
 GdprAuditRelation *
 gdpr_audit_relation(Relation relation)
 {
 	Oid relid = RelationGetRelid(relation);
 	GdprAuditRelation *entry;
 
-	if (last != NULL && last->relid == relid && last->valid)
+	if (last != NULL && last->relid == relid && last->valid &&
+		outdated_after == InvalidLocalTransactionId)
 		return last;
 	last = NULL;
 	ensure_cache();
+	drop_outdated();
 	entry = hash_search(cache, &relid, HASH_FIND, NULL);
 	if (entry == NULL || !entry->valid)
 	{
@@ -399,6 +454,8 @@ gdpr_audit_relation(Relation relation)
 			PG_RE_THROW();
 		}
 		PG_END_TRY();
+		if (IsolationUsesXactSnapshot())
+			outdated_after = GDPR_MY_LXID;
 	}
 	last = entry;
 	return entry;
