@@ -38,25 +38,13 @@ gdpr_access_is_changing(void)
 	return changing;
 }
 
-/*
- * A dump brings rules before the policies and grants that they made.  Its
- * scripts run as a superuser, whom no rule binds, with an empty search_path,
- * which nobody works with.
- */
-static bool
-is_restoring(void)
-{
-	return superuser() && namespace_search_path != NULL &&
-		   (*namespace_search_path == '\0' ||
-			strcmp(namespace_search_path, "\"\"") == 0);
-}
-
 bool
 gdpr_access_is_ready(void)
 {
 	Oid schema = gdpr_sql_schema();
 
-	return !creating_extension && OidIsValid(schema) && !is_restoring() &&
+	return !creating_extension && OidIsValid(schema) &&
+		   !gdpr_session_is_restoring() &&
 		   OidIsValid(get_relname_relid("access_original", schema));
 }
 

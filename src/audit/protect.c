@@ -15,6 +15,7 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/options.h"
+#include "base/session.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -403,6 +404,7 @@ note_altered(void)
 Datum
 gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 {
+	bool restoring = gdpr_session_is_restoring();
 	GdprSqlScope scope;
 	ListCell *lc;
 
@@ -419,7 +421,8 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));
-		note_altered();
+		if (!restoring)
+			note_altered();
 	}
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_NULL();
