@@ -341,13 +341,6 @@ follow_relation(Oid relid)
 	PG_END_TRY();
 }
 
-static bool
-anything_protected(void)
-{
-	return gdpr_sql_run("SELECT 1 FROM gdpr.protected LIMIT 1", 0, NULL, NULL,
-						NULL, false, SPI_OK_SELECT) > 0;
-}
-
 /* ATTACH is reported for the parent, so its parts are looked at. */
 static List *
 touched_relations(void)
@@ -417,7 +410,7 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 		!gdpr_audit_tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
-	if (anything_protected())
+	if (gdpr_audit_anything_protected())
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));

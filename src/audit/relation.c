@@ -8,7 +8,9 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "audit/relation.h"
 #include "base/ident.h"
@@ -26,6 +28,7 @@
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/json.h"
@@ -93,43 +96,73 @@ gdpr_audit_changed(PG_FUNCTION_ARGS)
 
 /* ---- which relation ---- */
 
-static bool
-is_protected(Oid relid)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
+/* The first column of gdpr.protected. */
+#define ANUM_PROTECTED_RELATION 1
 
-	return gdpr_sql_run("SELECT 1 FROM gdpr.protected WHERE relation = $1", 1,
-						types, values, NULL, false, SPI_OK_SELECT) > 0;
+static Oid
+our_relation(const char *name)
+{
+	return get_relname_relid(name, gdpr_sql_schema());
+}
+
+/*
+ * Everybody's CREATE TABLE and ALTER TABLE comes here: a query would leave its
+ * lock with their transactions, and take longer than they do.
+ */
+static bool
+has_row(Relation declared, int nkeys, ScanKey key)
+{
+	SysScanDesc scan = systable_beginscan(declared,
+										  our_relation("protected_pkey"),
+										  nkeys > 0, NULL, nkeys, key);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	return found;
+}
+
+static bool
+is_protected(Relation declared, Oid relid)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, ANUM_PROTECTED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	return has_row(declared, 1, &key);
+}
+
+static List *
+parents_of(Oid relid)
+{
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	List *parents = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		parents = lappend_oid(parents,
+							  ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return parents;
 }
 
 /* Nearest first; a table may have several parents. */
 static Oid
-find_protected(Oid relid)
+find_protected(Relation declared, Oid relid)
 {
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
-	List *parents = NIL;
-	uint64 n;
 	ListCell *lc;
 
-	if (is_protected(relid))
+	if (is_protected(declared, relid))
 		return relid;
-	n = gdpr_sql_run(
-		"SELECT inhparent FROM pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
-		1, types, values, NULL, false, SPI_OK_SELECT);
-	for (uint64 i = 0; i < n; i++)
+	foreach (lc, parents_of(relid))
 	{
-		bool isnull;
-
-		parents = lappend_oid(parents, DatumGetObjectId(
-										   SPI_getbinval(SPI_tuptable->vals[i],
-														 SPI_tuptable->tupdesc,
-														 1, &isnull)));
-	}
-	foreach (lc, parents)
-	{
-		Oid found = find_protected(lfirst_oid(lc));
+		Oid found = find_protected(declared, lfirst_oid(lc));
 
 		if (OidIsValid(found))
 			return found;
@@ -137,15 +170,23 @@ find_protected(Oid relid)
 	return InvalidOid;
 }
 
+bool
+gdpr_audit_anything_protected(void)
+{
+	Relation declared = table_open(our_relation("protected"), AccessShareLock);
+	bool found = has_row(declared, 0, NULL);
+
+	table_close(declared, AccessShareLock);
+	return found;
+}
+
 Oid
 gdpr_audit_protected(Oid relid)
 {
-	GdprSqlScope scope;
-	Oid result;
+	Relation declared = table_open(our_relation("protected"), AccessShareLock);
+	Oid result = find_protected(declared, relid);
 
-	gdpr_sql_begin_own(&scope);
-	result = find_protected(relid);
-	gdpr_sql_end_own(&scope);
+	table_close(declared, AccessShareLock);
 	return result;
 }
 
@@ -371,7 +412,7 @@ build(GdprAuditRelation *entry, Relation relation)
 	entry->valid = true;
 	protected_relid = get_relname_relid("protected", gdpr_sql_schema());
 	gdpr_sql_begin_own(&scope);
-	top = find_protected(RelationGetRelid(relation));
+	top = gdpr_audit_protected(RelationGetRelid(relation));
 	excepted = load_excepted(top, entry->context);
 	load_sources(entry, relation, top);
 	gdpr_sql_end_own(&scope);
