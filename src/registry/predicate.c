@@ -238,7 +238,7 @@ gdpr_predicate_condition(Oid relid, const char *text)
 	Node *condition;
 
 	set_local("search_path", "pg_catalog, pg_temp");
-	condition = analyse_silently(relid, text);
+	condition = analyse_silently(relid, GDPR_PREDICATE_ALIAS, text);
 	check_condition(condition);
 	AtEOXact_GUC(true, nestlevel);
 	return condition;
