@@ -93,19 +93,17 @@ gdpr_audit_changed(PG_FUNCTION_ARGS)
 
 /* ---- which relation ---- */
 
-static bool
-is_protected(Oid relid)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
+static const char
+	*const is_protected = "SELECT 1 FROM gdpr.protected WHERE relation = $1";
+static const char *const
+	has_sources = "SELECT 1 FROM gdpr.audit_source WHERE relation = $1 LIMIT 1";
 
-	return gdpr_sql_run("SELECT 1 FROM gdpr.protected WHERE relation = $1", 1,
-						types, values, NULL, false, SPI_OK_SELECT) > 0;
-}
-
-/* Nearest first; a table may have several parents. */
+/*
+ * The relation or what it is a part of, of which the statement finds
+ * something.  Nearest first; a table may have several parents.
+ */
 static Oid
-find_protected(Oid relid)
+find_above(Oid relid, const char *sql)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(relid)};
@@ -113,7 +111,7 @@ find_protected(Oid relid)
 	uint64 n;
 	ListCell *lc;
 
-	if (is_protected(relid))
+	if (gdpr_sql_run(sql, 1, types, values, NULL, false, SPI_OK_SELECT) > 0)
 		return relid;
 	n = gdpr_sql_run(
 		"SELECT inhparent FROM pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
@@ -129,7 +127,7 @@ find_protected(Oid relid)
 	}
 	foreach (lc, parents)
 	{
-		Oid found = find_protected(lfirst_oid(lc));
+		Oid found = find_above(lfirst_oid(lc), sql);
 
 		if (OidIsValid(found))
 			return found;
@@ -144,7 +142,7 @@ gdpr_audit_protected(Oid relid)
 	Oid result;
 
 	gdpr_sql_begin_own(&scope);
-	result = find_protected(relid);
+	result = find_above(relid, is_protected);
 	gdpr_sql_end_own(&scope);
 	return result;
 }
@@ -371,8 +369,11 @@ build(GdprAuditRelation *entry, Relation relation)
 	entry->valid = true;
 	protected_relid = get_relname_relid("protected", gdpr_sql_schema());
 	gdpr_sql_begin_own(&scope);
-	top = find_protected(RelationGetRelid(relation));
+	top = find_above(RelationGetRelid(relation), is_protected);
 	excepted = load_excepted(top, entry->context);
+	/* Those of a relation that is protected no longer still find records. */
+	if (!OidIsValid(top))
+		top = find_above(RelationGetRelid(relation), has_sources);
 	load_sources(entry, relation, top);
 	gdpr_sql_end_own(&scope);
 	old = MemoryContextSwitchTo(entry->context);
