@@ -293,11 +293,30 @@ guard_function(List *name)
 				 errmsg("functions of the extension cannot be changed")));
 }
 
+/* Before anything is looked up: BEGIN and COMMIT come this way, too. */
+static bool
+is_watched(NodeTag tag)
+{
+	static const NodeTag watched[] = {
+		T_AlterEventTrigStmt, T_AlterFunctionStmt,	T_AlterObjectSchemaStmt,
+		T_AlterTableStmt,	  T_CreateFunctionStmt, T_CreateStmt,
+		T_CreateTrigStmt,	  T_DropStmt,			T_RenameStmt,
+		T_RuleStmt,
+	};
+
+	for (int i = 0; i < lengthof(watched); i++)
+	{
+		if (watched[i] == tag)
+			return true;
+	}
+	return false;
+}
+
 void
 gdpr_audit_guard_utility(Node *statement)
 {
-	if (changing || IsBinaryUpgrade || gdpr_audit_is_maintaining() ||
-		!gdpr_audit_tables_are_there())
+	if (!is_watched(nodeTag(statement)) || changing || IsBinaryUpgrade ||
+		gdpr_audit_is_maintaining() || !gdpr_audit_tables_are_there())
 		return;
 	switch (nodeTag(statement))
 	{

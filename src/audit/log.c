@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -103,9 +104,17 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
+/* A role may have another name. */
+static void
+role_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	who.session_user = InvalidOid;
+}
+
 void
 gdpr_audit_log_init(void)
 {
+	CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 }
 

@@ -307,8 +307,6 @@ gdpr_unprotect(PG_FUNCTION_ARGS)
 		drop_all_triggers(relid);
 		(void) gdpr_sql_run("DELETE FROM gdpr.protected WHERE relation = $1", 1,
 							types, values, NULL, false, SPI_OK_DELETE);
-		(void) gdpr_sql_run("DELETE FROM gdpr.audit_source WHERE relation = $1",
-							1, types, values, NULL, false, SPI_OK_DELETE);
 		gdpr_sql_end_own(&scope);
 	}
 	PG_FINALLY();
@@ -389,8 +387,15 @@ note_altered(void)
 	}
 	foreach (lc, altered)
 	{
-		if (OidIsValid(gdpr_audit_protected(lfirst_oid(lc))))
-			note(lfirst_oid(lc), "alter");
+		Oid relid = lfirst_oid(lc);
+
+		if (!OidIsValid(gdpr_audit_protected(relid)))
+			continue;
+		note(relid, "alter");
+		/* It may have got its primary key. */
+		if (gdpr_audit_protected(relid) == relid &&
+			!gdpr_audit_has_own_source(relid))
+			gdpr_audit_find_sources(relid);
 	}
 }
 

@@ -190,6 +190,48 @@ gdpr_audit_protected(Oid relid)
 	return result;
 }
 
+/* ---- what is protected no longer ---- */
+
+static const char *const
+	has_sources = "SELECT 1 FROM gdpr.audit_source WHERE relation = $1 LIMIT 1";
+
+/*
+ * The relation or what it is a part of, of which the statement finds
+ * something.  Nearest first.
+ */
+static Oid
+find_above(Oid relid, const char *sql)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	List *parents = NIL;
+	uint64 n;
+	ListCell *lc;
+
+	if (gdpr_sql_run(sql, 1, types, values, NULL, false, SPI_OK_SELECT) > 0)
+		return relid;
+	n = gdpr_sql_run(
+		"SELECT inhparent FROM pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		parents = lappend_oid(parents, DatumGetObjectId(
+										   SPI_getbinval(SPI_tuptable->vals[i],
+														 SPI_tuptable->tupdesc,
+														 1, &isnull)));
+	}
+	foreach (lc, parents)
+	{
+		Oid found = find_above(lfirst_oid(lc), sql);
+
+		if (OidIsValid(found))
+			return found;
+	}
+	return InvalidOid;
+}
+
 /* ---- building ---- */
 
 static GdprAuditSort
@@ -414,6 +456,9 @@ build(GdprAuditRelation *entry, Relation relation)
 	gdpr_sql_begin_own(&scope);
 	top = gdpr_audit_protected(RelationGetRelid(relation));
 	excepted = load_excepted(top, entry->context);
+	/* Those of a relation that is protected no longer still find records. */
+	if (!OidIsValid(top))
+		top = find_above(RelationGetRelid(relation), has_sources);
 	load_sources(entry, relation, top);
 	gdpr_sql_end_own(&scope);
 	old = MemoryContextSwitchTo(entry->context);

@@ -105,8 +105,9 @@ person_columns(const GdprMap *map, const GdprLink *link)
 	return list_length(columns) == map->nkeys ? columns : NIL;
 }
 
+/* top is the relation as maps know it: the topmost parent of relid. */
 static void
-put_link(Oid relid, const GdprMap *map, const GdprLink *link)
+put_link(Oid relid, Oid top, const GdprMap *map, const GdprLink *link)
 {
 	List *child = names_of(link->child_relid, link->ncolumns,
 						   link->child_columns);
@@ -116,10 +117,10 @@ put_link(Oid relid, const GdprMap *map, const GdprLink *link)
 	if (link->belongs != GDPR_BELONGS_OWNED &&
 		link->belongs != GDPR_BELONGS_OWNS)
 		return;
-	if (link->parent->relid == relid)
-		put_key(relid, link->belongs == GDPR_BELONGS_OWNS ? "own" : "keys",
-				relid, parent, parent, NULL);
-	if (link->child->relid != relid)
+	if (link->parent->relid == top)
+		put_key(relid, link->belongs == GDPR_BELONGS_OWNS ? "own" : "keys", top,
+				parent, parent, NULL);
+	if (link->child->relid != top)
 		return;
 	if (link->belongs == GDPR_BELONGS_OWNS)
 		put_key(relid, "owns", link->parent->relid, parent, child,
@@ -134,22 +135,38 @@ put_link(Oid relid, const GdprMap *map, const GdprLink *link)
 
 /* A person without a primary key is known by his own. */
 static void
-put_map(Oid relid, const GdprMap *map, bool has_key)
+put_map(Oid relid, Oid top, const GdprMap *map, bool has_key)
 {
 	ListCell *lc;
 
-	if (map->root->relid == relid)
+	if (map->root->relid == top)
 		put_person(relid, has_key ? "keys" : "own", NameStr(map->kind),
-				   names_of(relid, map->nkeys, map->keys), NULL);
+				   names_of(top, map->nkeys, map->keys), NULL);
 	foreach (lc, map->links)
-		put_link(relid, map, lfirst(lc));
+		put_link(relid, top, map, lfirst(lc));
+}
+
+bool
+gdpr_audit_has_own_source(Oid relid)
+{
+	Oid types[] = {REGCLASSOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	GdprSqlScope scope;
+	bool result;
+
+	gdpr_sql_begin_own(&scope);
+	result = gdpr_sql_run("SELECT 1 FROM gdpr.audit_source "
+						  "WHERE relation = $1 AND part = 'own' LIMIT 1",
+						  1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	gdpr_sql_end_own(&scope);
+	return result;
 }
 
 void
 gdpr_audit_find_sources(Oid relid)
 {
-	GdprRelation *alone = gdpr_graph_relation_alone(relid);
-	bool has_key = alone->relid == relid && alone->nprimary > 0;
+	GdprRelation *whole = gdpr_graph_relation_alone(relid);
+	bool has_key = whole->nprimary > 0;
 	Oid types[] = {REGCLASSOID};
 	Datum values[] = {ObjectIdGetDatum(relid)};
 	List *maps = NIL;
@@ -163,12 +180,12 @@ gdpr_audit_find_sources(Oid relid)
 						types, values, NULL, false, SPI_OK_DELETE);
 	if (has_key)
 	{
-		List *key = names_of(relid, alone->nprimary, alone->primary);
+		List *key = names_of(whole->relid, whole->nprimary, whole->primary);
 
-		put_key(relid, "own", relid, key, key, NULL);
+		put_key(relid, "own", whole->relid, key, key, NULL);
 	}
 	foreach (lc, maps)
-		put_map(relid, lfirst(lc), has_key);
+		put_map(relid, whole->relid, lfirst(lc), has_key);
 	gdpr_sql_end_own(&scope);
 }
 

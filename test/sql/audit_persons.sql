@@ -135,7 +135,33 @@ COMMIT;
 INSERT INTO aup.fresh VALUES (2);
 SELECT operation, columns FROM gdpr.audit WHERE relation = 'aup.fresh' ORDER BY id;
 
-SELECT count(gdpr.undeclare_subject(kind)) FROM (VALUES ('aup_person'::name), ('aup_member'), ('aup_pupil'), ('aup_late')) v (kind);
+-- what is protected no longer, a child alone, a key that comes later
+CREATE TABLE aup.human (id int PRIMARY KEY, name text);
+CREATE TABLE aup.thing (id int, human int, name text);
+CREATE TABLE aup.toy (colour text) INHERITS (aup.thing);
+SELECT gdpr.declare_subject('aup_human', 'aup.human');
+SELECT gdpr.declare_link('aup.thing', '{human}', 'aup.human', '{id}');
+SELECT gdpr.declare_column('aup.human', 'name', 'name');
+SELECT gdpr.approve_map('aup_human') IS NOT NULL;
+SELECT gdpr.protect('aup.human'), gdpr.protect('aup.toy');
+INSERT INTO aup.human VALUES (1, 'kanarialintu-h'), (2, 'kanarialintu-i');
+INSERT INTO aup.toy VALUES (1, 1, 'kanarialintu-toy', 'red'), (2, 2, 'kanarialintu-toy2', 'red');
+DELETE FROM aup.toy WHERE id = 1;
+SELECT gdpr.unprotect('aup.human'), gdpr.unprotect('aup.toy');
+ALTER TABLE aup.thing ADD PRIMARY KEY (id);
+SELECT gdpr.protect('aup.thing');
+INSERT INTO aup.thing VALUES (3, 1, 'kanarialintu-thing');
+DELETE FROM aup.thing WHERE id = 3;
+SELECT (gdpr_forget('1', 'aup_human') ->> 'changed')::boolean;
+SELECT relation, operation, changes IS NOT NULL AS has_values FROM gdpr.audit WHERE relation ~ 'aup.(human|toy|thing)' AND operation !~ 'protect' ORDER BY id;
+CREATE TABLE aup.keyless (id int, name text);
+SELECT gdpr.protect('aup.keyless');
+INSERT INTO aup.keyless VALUES (1, 'kanarialintu-k');
+ALTER TABLE aup.keyless ADD PRIMARY KEY (id);
+UPDATE aup.keyless SET name = 'kanarialintu-l';
+SELECT operation, cardinality(tags) AS tags FROM gdpr.audit_log WHERE relation = 'aup.keyless' ORDER BY id;
+
+SELECT count(gdpr.undeclare_subject(kind)) FROM (VALUES ('aup_person'::name), ('aup_member'), ('aup_pupil'), ('aup_late'), ('aup_human')) v (kind);
 DROP SCHEMA aup CASCADE;
 SELECT gdpr.revoke_context('aup_ctx', session_user::name);
 SELECT gdpr.revoke_duty('aup_eye', 'auditor');
