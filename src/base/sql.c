@@ -111,15 +111,21 @@ gdpr_sql_begin_canonical(GdprSqlScope *scope)
 	set_local("plan_cache_mode", "force_generic_plan");
 }
 
-/* A deferred trigger would fire at commit, as whoever commits. */
 void
-gdpr_sql_begin_role(GdprSqlScope *scope, Oid role)
+gdpr_sql_begin_look(GdprSqlScope *scope, Oid role)
 {
 	gdpr_sql_begin_pinned(scope);
 	SetUserIdAndSecContext(role, scope->sec_context |
 									 SECURITY_LOCAL_USERID_CHANGE |
 									 SECURITY_RESTRICTED_OPERATION |
 									 SECURITY_NOFORCE_RLS);
+}
+
+/* A deferred trigger would fire at commit, as whoever commits. */
+void
+gdpr_sql_begin_role(GdprSqlScope *scope, Oid role)
+{
+	gdpr_sql_begin_look(scope, role);
 	(void) gdpr_sql_run("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, NULL,
 						false, SPI_OK_UTILITY);
 }

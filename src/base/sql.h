@@ -54,6 +54,12 @@ extern void gdpr_sql_begin_canonical(GdprSqlScope *scope);
  */
 extern void gdpr_sql_begin_role(GdprSqlScope *scope, Oid role);
 
+/*
+ * The same for SELECT alone.  The constraints of the caller's transaction, and
+ * the triggers that wait for its end, are left as they are.
+ */
+extern void gdpr_sql_begin_look(GdprSqlScope *scope, Oid role);
+
 /* Runs one statement; checks SPI's result code.  Returns rows processed. */
 extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
 						   Datum *values, const char *nulls, bool read_only,

@@ -117,7 +117,7 @@ gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	note = palloc(sizeof(GdprPlanNote));
+	note = palloc0(sizeof(GdprPlanNote));
 	note->relid = relid;
 	note->action = action;
 	note->rows = rows;

@@ -37,6 +37,7 @@ static GdprPlanUpdate *
 update_of(GdprPlan *plan, GdprPlanRow *row)
 {
 	bool masked = gdpr_plan_is_masked(row);
+	bool ended = masked && row->ended && row->ground == NULL;
 	GdprPlanUpdate *update;
 	ListCell *lc;
 
@@ -44,6 +45,7 @@ update_of(GdprPlan *plan, GdprPlanRow *row)
 	{
 		update = lfirst(lc);
 		if (update->leaf == row->leaf && update->masked == masked &&
+			update->ended == ended &&
 			list_difference_ptr(update->unlinks, row->unlinks) == NIL &&
 			list_difference_ptr(row->unlinks, update->unlinks) == NIL)
 			return update;
@@ -51,6 +53,7 @@ update_of(GdprPlan *plan, GdprPlanRow *row)
 	update = palloc0(sizeof(GdprPlanUpdate));
 	update->leaf = row->leaf;
 	update->masked = masked;
+	update->ended = ended;
 	update->unlinks = row->unlinks;
 	plan->updates = lappend(plan->updates, update);
 	return update;
@@ -172,7 +175,7 @@ add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 	GdprMask mask;
 	const char *conflict;
 
-	if (column->keep || gdpr_plan_has_set(update, attnum) ||
+	if ((column->keep && !update->ended) || gdpr_plan_has_set(update, attnum) ||
 		is_generated(relid, attnum))
 		return;
 	if (!gdpr_mask_parse(column->mask, &mask))
