@@ -53,6 +53,7 @@ begin_scope(GdprSqlScope *scope)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
 	scope->nestlevel = NewGUCNestLevel();
+	scope->keeps_settings = true;
 	set_local("row_security", "off");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -63,7 +64,7 @@ end_scope(GdprSqlScope *scope)
 {
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
-	AtEOXact_GUC(true, scope->nestlevel);
+	AtEOXact_GUC(scope->keeps_settings, scope->nestlevel);
 	SetUserIdAndSecContext(scope->userid, scope->sec_context);
 }
 
@@ -111,10 +112,12 @@ gdpr_sql_begin_canonical(GdprSqlScope *scope)
 	set_local("plan_cache_mode", "force_generic_plan");
 }
 
+/* What the role's triggers SET would else be the session's from then on. */
 void
 gdpr_sql_begin_look(GdprSqlScope *scope, Oid role)
 {
 	gdpr_sql_begin_pinned(scope);
+	scope->keeps_settings = false;
 	SetUserIdAndSecContext(role, scope->sec_context |
 									 SECURITY_LOCAL_USERID_CHANGE |
 									 SECURITY_RESTRICTED_OPERATION |

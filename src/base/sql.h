@@ -17,6 +17,7 @@ typedef struct GdprSqlScope
 	Oid userid;
 	int sec_context;
 	int nestlevel;
+	bool keeps_settings; /* that statements inside made */
 } GdprSqlScope;
 
 /* Opens the scope and connects SPI; 55000 when the extension is not there. */
@@ -49,7 +50,7 @@ extern void gdpr_sql_begin_canonical(GdprSqlScope *scope);
  * A scope for statements on users' tables that somebody mightier runs for a
  * role: its rights, search_path pg_catalog, and a restricted operation, in
  * which neither the tables' triggers nor what they leave for the commit can
- * get at more.  Constraints are immediate from here to the end of the
+ * get at more, nor leave settings behind.  Constraints are immediate from here to the end of the
  * transaction.  Ends with gdpr_sql_end_caller().
  */
 extern void gdpr_sql_begin_role(GdprSqlScope *scope, Oid role);

@@ -51,7 +51,7 @@ GDPR_FUNCTION(gdpr_run_retention);
 /* Persons whose kept rows are looked at in one go. */
 #define MOST_KEPT 100
 
-/* What waits longer for a row's lock goes on without the row. */
+/* What waits longer for a lock is given up, or goes on without the row. */
 #define LOCK_TIMEOUT "1s"
 
 /* How often the definition is compared with what was approved. */
@@ -75,6 +75,7 @@ typedef struct Work
 	char *error; /* the first one, as it is shown */
 	int failures;
 	/* in and out of an attempt */
+	void (*what)(void *argument);
 	Oid leaf;
 	GdprDue due;
 	const ItemPointerData *tids;
@@ -143,13 +144,6 @@ note_end(int64 rule, const char *error)
 
 /* ---- one batch ---- */
 
-static void
-set_local(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* As for an erasure, and for the same reasons. */
 static void
 check_session(void)
@@ -175,7 +169,6 @@ as_role(Work *work, void (*what)(Work *work))
 	PG_TRY();
 	{
 		gdpr_sql_begin_role(&scope, work->run.role);
-		set_local("lock_timeout", LOCK_TIMEOUT);
 		what(work);
 		gdpr_sql_end_caller(&scope);
 	}
@@ -248,6 +241,19 @@ is_lock_trouble(const ErrorData *error)
 		   error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
+/* Nobody who sits on a lock keeps the other rules waiting. */
+static void
+attempt_limited(void *argument)
+{
+	Work *work = argument;
+	int nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	work->what(work);
+	AtEOXact_GUC(true, nestlevel);
+}
+
 /* NULL, or what is shown of the error. */
 static char *
 attempt(Work *work, void (*what)(void *argument))
@@ -256,11 +262,12 @@ attempt(Work *work, void (*what)(void *argument))
 	ErrorData *error;
 	char *shown = NULL;
 
-	error = gdpr_attempt(what, work);
+	work->what = what;
+	error = gdpr_attempt(attempt_limited, work);
 	if (error != NULL && is_lock_trouble(error) && what == attempt_change)
 	{
 		work->skip_locked = true;
-		error = gdpr_attempt(what, work);
+		error = gdpr_attempt(attempt_limited, work);
 	}
 	work->skip_locked = false;
 	/* Somebody wants us to stop: that is no fault of the rule. */
