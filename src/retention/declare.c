@@ -315,6 +315,8 @@ gdpr_set_retention(PG_FUNCTION_ARGS)
 	if (new.replaces != NO_RULE)
 		gdpr_registry_check_relation(gdpr_rule_get(new.replaces)->relation);
 	try_rule(&new.rule);
+	if (new.replaces != NO_RULE)
+		gdpr_rule_exclude(new.replaces);
 	PG_RETURN_INT64(write_rule(&new));
 }
 
@@ -337,6 +339,7 @@ gdpr_drop_retention(PG_FUNCTION_ARGS)
 	Datum values[] = {Int64GetDatum(own_rule(fcinfo)->id)};
 	GdprSqlScope scope;
 
+	gdpr_rule_exclude(DatumGetInt64(values[0]));
 	gdpr_sql_begin_own(&scope);
 	(void) gdpr_sql_run("DELETE FROM gdpr.retention_state WHERE rule = $1", 1,
 						types, values, NULL, false, SPI_OK_DELETE);
@@ -429,6 +432,25 @@ plan_deletes(const GdprRun *run, Oid leaf, const GdprDue *due, List **lines)
 		count_line(lines, leaf, "hold", due->n - free);
 }
 
+/* What every run would run into is better said now. */
+static void
+plan_masks(const GdprRun *run, Oid leaf, const GdprDue *due)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(caller, "gdpr retention plan",
+												ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(chunk);
+	for (int at = 0; at < due->n; at += PLAN_CHUNK)
+	{
+		gdpr_target_check_masks(run, leaf, due->tids + at,
+								Min(PLAN_CHUNK, due->n - at));
+		MemoryContextReset(chunk);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(chunk);
+}
+
 /* What foreign keys do is the server's affair, and not counted. */
 static void
 add_references(const GdprRun *run, List **lines)
@@ -471,6 +493,8 @@ plan_lines(const GdprRun *run)
 				due.tids[n++] = due.tids[i];
 		}
 		due.n = n;
+		if (run->rule->anonymise)
+			plan_masks(run, leaf, &due);
 		if (run->rule->anonymise || run->map == NULL)
 			count_line(&lines, leaf, action, due.n);
 		else
