@@ -72,7 +72,8 @@ gdpr_access_follow_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called by the event trigger manager")));
-	if (IsBinaryUpgrade || gdpr_access_is_changing() || !gdpr_access_is_ready())
+	if (IsBinaryUpgrade || gdpr_access_is_changing() ||
+		!gdpr_access_is_ready() || !gdpr_sql_any_row("access_rule"))
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
 	foreach (lc, touched())

@@ -415,7 +415,7 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 		!gdpr_audit_tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
-	if (gdpr_audit_anything_protected())
+	if (gdpr_sql_any_row("protected"))
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));

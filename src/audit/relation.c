@@ -110,25 +110,19 @@ our_relation(const char *name)
  * lock with their transactions, and take longer than they do.
  */
 static bool
-has_row(Relation declared, int nkeys, ScanKey key)
-{
-	SysScanDesc scan = systable_beginscan(declared,
-										  our_relation("protected_pkey"),
-										  nkeys > 0, NULL, nkeys, key);
-	bool found = HeapTupleIsValid(systable_getnext(scan));
-
-	systable_endscan(scan);
-	return found;
-}
-
-static bool
 is_protected(Relation declared, Oid relid)
 {
 	ScanKeyData key;
+	SysScanDesc scan;
+	bool found;
 
 	ScanKeyInit(&key, ANUM_PROTECTED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	return has_row(declared, 1, &key);
+	scan = systable_beginscan(declared, our_relation("protected_pkey"), true,
+							  NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return found;
 }
 
 static List *
@@ -168,16 +162,6 @@ find_protected(Relation declared, Oid relid)
 			return found;
 	}
 	return InvalidOid;
-}
-
-bool
-gdpr_audit_anything_protected(void)
-{
-	Relation declared = table_open(our_relation("protected"), AccessShareLock);
-	bool found = has_row(declared, 0, NULL);
-
-	table_close(declared, AccessShareLock);
-	return found;
 }
 
 Oid

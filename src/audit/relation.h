@@ -99,9 +99,6 @@ extern GdprAuditRelation *gdpr_audit_relation(Relation relation);
 /* The protected relation that this is, or is a part of; InvalidOid if none. */
 extern Oid gdpr_audit_protected(Oid relid);
 
-/* Is there any relation whose writes are recorded? */
-extern bool gdpr_audit_anything_protected(void);
-
 /*
  * The tags of one part of a row's, appended; those that are there already are
  * not added.  subject is set to the first of a person, unless set.

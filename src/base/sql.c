@@ -9,17 +9,34 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 Oid
 gdpr_sql_schema(void)
 {
 	return get_namespace_oid("gdpr", true);
+}
+
+bool
+gdpr_sql_any_row(const char *table)
+{
+	Relation relation = table_open(get_relname_relid(table, gdpr_sql_schema()),
+								   AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0,
+										  NULL);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
 }
 
 static Oid

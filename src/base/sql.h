@@ -66,6 +66,12 @@ extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
 						   Datum *values, const char *nulls, bool read_only,
 						   int expected);
 
+/*
+ * Has this table of ours a row?  For what everybody's statements ask: a query
+ * would leave its locks with their transactions, and take longer.
+ */
+extern bool gdpr_sql_any_row(const char *table);
+
 /* OID of schema gdpr, InvalidOid when the extension is not created here. */
 extern Oid gdpr_sql_schema(void);
 
