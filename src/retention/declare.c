@@ -315,6 +315,8 @@ gdpr_set_retention(PG_FUNCTION_ARGS)
 	if (new.replaces != NO_RULE)
 		gdpr_registry_check_relation(gdpr_rule_get(new.replaces)->relation);
 	try_rule(&new.rule);
+	if (new.replaces != NO_RULE)
+		gdpr_rule_exclude(new.replaces);
 	PG_RETURN_INT64(write_rule(&new));
 }
 
@@ -337,6 +339,7 @@ gdpr_drop_retention(PG_FUNCTION_ARGS)
 	Datum values[] = {Int64GetDatum(own_rule(fcinfo)->id)};
 	GdprSqlScope scope;
 
+	gdpr_rule_exclude(DatumGetInt64(values[0]));
 	gdpr_sql_begin_own(&scope);
 	(void) gdpr_sql_run("DELETE FROM gdpr.retention_state WHERE rule = $1", 1,
 						types, values, NULL, false, SPI_OK_DELETE);

@@ -8,12 +8,21 @@
 #include "base/ident.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "retention/rule.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+
+/*
+ * Fourth field of advisory lock tags; that of runs is one less.  No lock of the
+ * rule's row: one batch after the other would share it, and who wants to change
+ * the row might never get his turn.
+ */
+#define LOCK_SPACE 0x6766
 
 #define COLUMNS                                                                 \
 	"r.rule, r.relation, r.keep::text, r.since::text, r.action = 'anonymise', " \
@@ -116,7 +125,22 @@ gdpr_rule_get(int64 id)
 	return rule;
 }
 
-/* The lock lets the row's readers pass, and those who change it wait. */
+static void
+lock_definition(int64 id, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id,
+						 LOCK_SPACE);
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
+void
+gdpr_rule_exclude(int64 id)
+{
+	lock_definition(id, ExclusiveLock);
+}
+
 bool
 gdpr_rule_lock(const GdprRule *rule)
 {
@@ -126,9 +150,10 @@ gdpr_rule_lock(const GdprRule *rule)
 	GdprSqlScope scope;
 	bool there;
 
+	lock_definition(rule->id, ShareLock);
 	gdpr_sql_begin_own(&scope);
 	there = gdpr_sql_run("SELECT 1 FROM gdpr.retention_rule WHERE rule = $1 "
-						 "AND approved_hash = $2 FOR SHARE",
+						 "AND approved_hash = $2",
 						 2, types, values, NULL, false, SPI_OK_SELECT) > 0;
 	gdpr_sql_end_own(&scope);
 	return there;

@@ -39,6 +39,9 @@ extern GdprRule *gdpr_rule_find(int64 id);
  */
 extern bool gdpr_rule_lock(const GdprRule *rule);
 
+/* To be called before a rule is replaced or dropped. */
+extern void gdpr_rule_exclude(int64 id);
+
 /* The map that the rule goes by, NULL without one. */
 extern GdprMap *gdpr_rule_map(const GdprRule *rule);
 

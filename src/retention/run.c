@@ -8,7 +8,7 @@
  * later, each time after a longer while.
  *
  * Locks, in this order: the rule (an advisory lock of the session, so that no
- * two run it), then for each batch the row of the rule and the table of holds,
+ * two run it), then for each batch the rule's definition and the table of holds,
  * so that who drops the rule or places a hold waits for the batch under way and
  * sees none after it, then rows.
  */
