@@ -432,6 +432,25 @@ plan_deletes(const GdprRun *run, Oid leaf, const GdprDue *due, List **lines)
 		count_line(lines, leaf, "hold", due->n - free);
 }
 
+/* What every run would run into is better said now. */
+static void
+plan_masks(const GdprRun *run, Oid leaf, const GdprDue *due)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(caller, "gdpr retention plan",
+												ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(chunk);
+	for (int at = 0; at < due->n; at += PLAN_CHUNK)
+	{
+		gdpr_target_check_masks(run, leaf, due->tids + at,
+								Min(PLAN_CHUNK, due->n - at));
+		MemoryContextReset(chunk);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(chunk);
+}
+
 /* What foreign keys do is the server's affair, and not counted. */
 static void
 add_references(const GdprRun *run, List **lines)
@@ -474,6 +493,8 @@ plan_lines(const GdprRun *run)
 				due.tids[n++] = due.tids[i];
 		}
 		due.n = n;
+		if (run->rule->anonymise)
+			plan_masks(run, leaf, &due);
 		if (run->rule->anonymise || run->map == NULL)
 			count_line(&lines, leaf, action, due.n);
 		else

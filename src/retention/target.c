@@ -353,6 +353,18 @@ count_unmasked(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
 	return gdpr_plan_find_pending(plan, update, true);
 }
 
+void
+gdpr_target_check_masks(const GdprRun *run, Oid leaf,
+						const ItemPointerData *tids, int ntids)
+{
+	GdprPlan *plan;
+	GdprPlanUpdate *update = masking(run, leaf, &plan);
+
+	gdpr_plan_update_rows(plan, update, tids, ntids);
+	gdpr_plan_find_broken_checks(plan, update);
+	check_notes(plan);
+}
+
 static int64
 count_per_row(const GdprRun *run, Oid leaf, List *holds)
 {

@@ -41,6 +41,10 @@ typedef struct GdprDue
 extern void gdpr_target_collect(const GdprRun *run, Oid leaf, List *holds,
 								int limit, GdprDue *due);
 
+/* PD003 when masking the rows would break a CHECK constraint; likewise. */
+extern void gdpr_target_check_masks(const GdprRun *run, Oid leaf,
+									const ItemPointerData *tids, int ntids);
+
 /* How many there are; likewise. */
 extern int64 gdpr_target_count(const GdprRun *run, Oid leaf, List *holds);
 

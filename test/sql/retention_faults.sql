@@ -85,6 +85,17 @@ CALL gdpr.run_retention('rfault.poison');
 SELECT id FROM rfault.poison WHERE name IS NOT NULL ORDER BY id;
 SELECT * FROM rfault.state WHERE relation = 'rfault.poison'::regclass;
 
+-- what every row would run into is said before it is approved
+SELECT rfault.make('checked', 3);
+ALTER TABLE rfault.checked ADD CONSTRAINT long CHECK (length(name) > 3);
+SELECT gdpr.declare_column('rfault.checked', 'name', 'name', mask => 'constant:-');
+SELECT gdpr.set_retention('rfault.checked', '1 year', 'at') AS checked \gset
+\set VERBOSITY default
+SELECT * FROM gdpr.retention_plan(:checked);
+\set VERBOSITY sqlstate
+SELECT gdpr.declare_column('rfault.checked', 'name', 'name', mask => 'constant:gone');
+SELECT action, rows FROM gdpr.retention_plan(:checked);
+
 -- where nothing is due there is a plan to be approved all the same
 CREATE TABLE rfault.person (id int PRIMARY KEY, at date);
 SELECT gdpr.declare_subject('rfault_person', 'rfault.person');
