@@ -202,6 +202,10 @@ extern char *gdpr_plan_from(const GdprPlanLeaf *leaf, const char *alias);
 extern char *gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias,
 							 int arg);
 
+/* The same with an expression in the place of the argument. */
+extern char *gdpr_plan_where_tid(const GdprPlanLeaf *leaf, const char *alias,
+								 const char *tids);
+
 /* tid[] of rows; only those that keep() accepts, all when NULL. */
 extern Datum gdpr_plan_tids(GdprPlanRow **rows, int nrows,
 							bool (*keep)(const GdprPlanRow *row));

@@ -375,6 +375,11 @@ is_pending(const GdprPlanRow *row)
 	return row->pending;
 }
 
+/*
+ * The addresses lead to the rows, one look-up each: so the join is by address
+ * alone, and the planner is not told how many there are, which would let it
+ * read the whole table instead.
+ */
 static char *
 values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 			GdprArgs *args)
@@ -391,7 +396,7 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 
 		if (set->pseudonyms == NULL)
 			continue;
-		appendStringInfo(&from, ", pg_catalog.unnest($%d)",
+		appendStringInfo(&from, ", pg_catalog.unnest((SELECT $%d))",
 						 gdpr_statement_arg(args, TEXTARRAYOID,
 											text_array(update, set,
 													   pending_only)));
@@ -399,8 +404,8 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 	}
 	if (from.len == 0)
 		return NULL;
-	return psprintf("ROWS FROM (pg_catalog.unnest($%d)%s) AS m(tid%s)", tids,
-					from.data, names.data);
+	return psprintf("ROWS FROM (pg_catalog.unnest((SELECT $%d))%s) AS m(tid%s)",
+					tids, from.data, names.data);
 }
 
 /* A value that is null already is nobody's and stays so. */
@@ -440,10 +445,10 @@ gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
 
 	text->values = values_text(update, pending_only, arg, args);
 	text->sets = gdpr_plan_update_sets(update);
-	text->where = gdpr_plan_where(update->leaf, "c", arg);
-	if (text->values != NULL)
-		text->where = psprintf("c.ctid OPERATOR(pg_catalog.=) m.tid AND %s",
-							   text->where);
+	if (text->values == NULL)
+		text->where = gdpr_plan_where(update->leaf, "c", arg);
+	else
+		text->where = gdpr_plan_where_tid(update->leaf, "c", "m.tid");
 }
 
 static bool
