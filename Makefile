@@ -3,7 +3,7 @@
 # The targets in OWN prepare what they need themselves and leave the system
 # as it was; everything else is PGXS (make, make install, make installcheck).
 
-OWN = check demo psql lint bench format sanitize majors fresh soak fuzz
+OWN = check check-core demo psql lint bench format sanitize majors fresh soak fuzz
 
 ifneq ($(filter $(OWN),$(MAKECMDGOALS)),)
 

@@ -6,12 +6,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-wanted=${GDPR_BENCH:-encryption rights audit retention access}
+wanted=${GDPR_BENCH:-idle encryption rights audit access retention}
 for bench in $wanted; do
 	createdb "bench_$bench"
 done
 has() { case " $wanted " in *" $1 "*) ;; *) return 1 ;; esac }
 
+if has idle; then
+	echo "== idle"
+	"$here/idle.sh"
+	echo
+fi
 if has encryption; then
 	echo "== encryption: $rows values, $rounds rounds"
 	PGDATABASE=bench_encryption "$here/encryption.sh" "$rows" "$rounds"
@@ -26,13 +31,13 @@ if has audit; then
 	echo "== audit: $((rows / 2)) rows, $rounds rounds"
 	PGDATABASE=bench_audit "$here/audit.sh" $((rows / 2)) "$rounds" 7
 fi
+if has access; then
+	echo
+	echo "== access: $rows rows, $rounds rounds"
+	PGDATABASE=bench_access "$here/access.sh" "$rows" "$rounds"
+fi
 if has retention; then
 	echo
 	echo "== retention: $rows rows, $rounds rounds"
 	PGDATABASE=bench_retention "$here/retention.sh" "$rows" "$rounds"
-fi
-if has access; then
-	echo
-	echo "== access: $rows rows, $((rows / 100)) subjects, $rounds rounds"
-	PGDATABASE=bench_access "$here/access.sh" "$rows" "$rounds"
 fi

@@ -4,7 +4,6 @@
  */
 #include "base/compat.h"
 
-#include "access/follow.h"
 #include "audit/log.h"
 #include "audit/relation.h"
 #include "audit/source.h"
@@ -34,7 +33,6 @@ _PG_init(void)
 	gdpr_typetree_init();
 	gdpr_rewrite_init();
 	gdpr_leak_init();
-	gdpr_access_init();
 	gdpr_audit_log_init();
 	gdpr_audit_relation_init();
 	gdpr_audit_source_init();

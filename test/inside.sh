@@ -3,7 +3,7 @@
 # of the tree.  The supervisor (run.sh) sets WORK, the throwaway folder, and
 # GDPR_PG, the PostgreSQL major, and removes what is left behind.
 #
-# GDPR_ONLY="suite ..."   runs only these suites of check
+# GDPR_ONLY="suite ..."   runs only these suites of check, or configurations of check-core
 # GDPR_TESTS="name ..."   runs only these regress, isolation, pgTAP and TAP files
 # GDPR_STAGE=folder       tests what is staged there instead of building anew
 set -u
@@ -51,6 +51,11 @@ run_suites() {
 case $step in
 check)
 	run_suites $suites_check
+	finish_report
+	;;
+check-core)
+	. test/lib/core.sh
+	core
 	finish_report
 	;;
 lint)

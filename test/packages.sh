@@ -86,8 +86,10 @@ tests="perl libipc-run-perl clang postgresql-$pg-pgtap libtap-parser-sourcehandl
 format=clang-format-14
 
 case $step in
-demo | psql | bench) want=$build ;;
+demo | psql) want=$build ;;
+bench) want="$build valgrind" ;;
 check | lint | sanitize | soak) want="$build $tests $format" ;;
+check-core) want="$build dpkg-dev postgresql-$pg-pgaudit" ;;
 format) want=$format ;;
 fuzz) want="$build clang-14 libclang-rt-14-dev" ;;
 majors | fresh) want="debootstrap" ;;

@@ -11,9 +11,9 @@ step=${1:-}
 top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 
 case $step in
-check | demo | psql | lint | bench | sanitize | soak | fuzz | format | majors | fresh) ;;
+check | check-core | demo | psql | lint | bench | sanitize | soak | fuzz | format | majors | fresh) ;;
 *)
-	echo "usage: test/run.sh check|demo|psql|lint|bench|format|sanitize|majors|fresh|soak|fuzz" >&2
+	echo "usage: test/run.sh check|check-core|demo|psql|lint|bench|format|sanitize|majors|fresh|soak|fuzz" >&2
 	exit 2
 	;;
 esac
@@ -120,6 +120,8 @@ env=(PATH="$PATH" HOME="$work" TMPDIR="$work/tmp" LC_ALL=C.UTF-8 LANG=C.UTF-8 TZ
 for v in ${!GDPR_@}; do
 	[ "$v" = GDPR_PG ] || env+=("$v=${!v}")
 done
+# This step fetches a source package, by the way that apt takes.
+[ "$step" = check-core ] && env+=(${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"})
 
 # A step runs in a process group of its own and is waited for, so that a signal
 # to us acts at once.

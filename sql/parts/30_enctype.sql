@@ -487,25 +487,29 @@ COMMENT ON FUNCTION gdpr.enctext_ge(@extschema@.enctext, @extschema@.enctext) IS
 CREATE OPERATOR gdpr.#<# (
 	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_lt,
 	COMMUTATOR = OPERATOR(gdpr.#>#),
-	NEGATOR = OPERATOR(gdpr.#>=#)
+	NEGATOR = OPERATOR(gdpr.#>=#),
+	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
 );
 COMMENT ON OPERATOR gdpr.#<# (@extschema@.enctext, @extschema@.enctext) IS 'sorts before, by tag';
 CREATE OPERATOR gdpr.#<=# (
 	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_le,
 	COMMUTATOR = OPERATOR(gdpr.#>=#),
-	NEGATOR = OPERATOR(gdpr.#>#)
+	NEGATOR = OPERATOR(gdpr.#>#),
+	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
 );
 COMMENT ON OPERATOR gdpr.#<=# (@extschema@.enctext, @extschema@.enctext) IS 'sorts before or equal, by tag';
 CREATE OPERATOR gdpr.#># (
 	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_gt,
 	COMMUTATOR = OPERATOR(gdpr.#<#),
-	NEGATOR = OPERATOR(gdpr.#<=#)
+	NEGATOR = OPERATOR(gdpr.#<=#),
+	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
 );
 COMMENT ON OPERATOR gdpr.#># (@extschema@.enctext, @extschema@.enctext) IS 'sorts after, by tag';
 CREATE OPERATOR gdpr.#>=# (
 	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_ge,
 	COMMUTATOR = OPERATOR(gdpr.#<=#),
-	NEGATOR = OPERATOR(gdpr.#<#)
+	NEGATOR = OPERATOR(gdpr.#<#),
+	RESTRICT = scalargesel, JOIN = scalargejoinsel
 );
 COMMENT ON OPERATOR gdpr.#>=# (@extschema@.enctext, @extschema@.enctext) IS 'sorts after or equal, by tag';
 

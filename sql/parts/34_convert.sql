@@ -228,7 +228,11 @@ CREATE FUNCTION gdpr.uninstall_plan() RETURNS SETOF text
 AS $$
 SELECT s.statement
 FROM (
-	SELECT 1 AS step, format('SELECT * FROM gdpr.decrypt_column(%L, %L);', c.oid::regclass, a.attname) AS statement
+	SELECT 0 AS step, format('SELECT gdpr.unprotect(%L);', p.relation) AS statement
+	FROM gdpr.protected p
+	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation)
+	UNION ALL
+	SELECT 1, format('SELECT * FROM gdpr.decrypt_column(%L, %L);', c.oid::regclass, a.attname)
 	FROM pg_attribute a
 	JOIN pg_class c ON c.oid = a.attrelid
 	WHERE c.relkind = ANY ('{r,p}')

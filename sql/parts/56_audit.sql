@@ -16,6 +16,8 @@ CREATE TABLE gdpr.audit_log (
 	columns text[],
 	subject uuid,
 	own smallint NOT NULL,
+	keys smallint NOT NULL,
+	up smallint NOT NULL,
 	tags uuid[],
 	session_role text NOT NULL,
 	role text NOT NULL,
@@ -25,11 +27,13 @@ CREATE TABLE gdpr.audit_log (
 	address inet,
 	payload bytea
 ) PARTITION BY RANGE (at);
-CREATE TABLE gdpr.audit_log_default PARTITION OF gdpr.audit_log DEFAULT;
+CREATE TABLE gdpr.audit_log_default PARTITION OF gdpr.audit_log DEFAULT USING heap;
+-- a publication FOR ALL TABLES would otherwise stop erasure
+ALTER TABLE gdpr.audit_log_default REPLICA IDENTITY FULL;
 COMMENT ON TABLE gdpr.audit_log IS 'records of writes, a partition a day; read it by the view gdpr.audit';
 COMMENT ON TABLE gdpr.audit_log_default IS 'records of days for which no partition was made in time';
 COMMENT ON COLUMN gdpr.audit_log.subject IS 'pseudonym of the person, as in the ledger, where the row names him itself';
-COMMENT ON COLUMN gdpr.audit_log.tags IS 'keyed pseudonyms of the row, the first own of them, and of the rows that it belongs to';
+COMMENT ON COLUMN gdpr.audit_log.tags IS 'keyed pseudonyms: of the row (the first own), of its other keys and of the person that it is (keys), of the rows that it belongs to (up), and of those that belong to it';
 COMMENT ON COLUMN gdpr.audit_log.payload IS 'old and new values of the changed columns, sealed; null for changes by forget and retention, and once the person is forgotten';
 COMMENT ON COLUMN gdpr.audit_log.actor IS 'the name that the application gave, sealed';
 
@@ -51,13 +55,14 @@ COMMENT ON TABLE gdpr.audit_key IS 'columns by which rows are known to the log; 
 
 CREATE TABLE gdpr.audit_source (
 	relation regclass NOT NULL,
-	own boolean NOT NULL,
+	part text NOT NULL CHECK (part IN ('own', 'keys', 'up', 'owns')),
 	kind name,
 	key uuid,
 	columns name[] NOT NULL,
+	predicate text,
 	CHECK ((kind IS NULL) <> (key IS NULL))
 );
-COMMENT ON TABLE gdpr.audit_source IS 'which columns of a protected relation give its records tags: own keys, and keys of the rows that it belongs to';
+COMMENT ON TABLE gdpr.audit_source IS 'which columns of a protected relation give its records tags, in which part of them, and for which rows';
 
 REVOKE ALL ON gdpr.audit_log, gdpr.audit_log_default, gdpr.protected, gdpr.audit_key, gdpr.audit_source FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('gdpr.audit_number', '');
@@ -185,4 +190,5 @@ REVOKE ALL ON FUNCTION gdpr.audit_follow_ddl() FROM PUBLIC;
 CREATE EVENT TRIGGER gdpr_audit_follow_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
 	EXECUTE FUNCTION gdpr.audit_follow_ddl();
+ALTER EVENT TRIGGER gdpr_audit_follow_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER gdpr_audit_follow_ddl IS 'partitions and children of protected relations are protected too';

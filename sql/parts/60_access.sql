@@ -152,6 +152,15 @@ CREATE EVENT TRIGGER gdpr_access_follow_ddl ON ddl_command_end
 	EXECUTE FUNCTION gdpr.access_follow_ddl();
 COMMENT ON EVENT TRIGGER gdpr_access_follow_ddl IS 'new parts of relations under rules are closed to direct access';
 
+CREATE FUNCTION gdpr.access_follow_column() RETURNS trigger
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_access_follow_column';
+COMMENT ON FUNCTION gdpr.access_follow_column() IS 'trigger: who sees a column follows its declaration';
+REVOKE ALL ON FUNCTION gdpr.access_follow_column() FROM PUBLIC;
+CREATE TRIGGER access_follow_column AFTER INSERT OR UPDATE OR DELETE ON gdpr.personal_column
+	FOR EACH ROW EXECUTE FUNCTION gdpr.access_follow_column();
+COMMENT ON TRIGGER access_follow_column ON gdpr.personal_column IS 'who sees a column follows its declaration';
+
 CREATE VIEW gdpr.access_matrix AS
 	WITH RECURSIVE covered AS (
 		SELECT relation FROM gdpr.access_rule UNION SELECT relation FROM gdpr.personal_column

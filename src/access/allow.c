@@ -359,9 +359,7 @@ static void
 take_back(Work *work)
 {
 	work->take_back = true;
-	ereport(ERROR,
-			(errcode(ERRCODE_TRANSACTION_ROLLBACK),
-			 errmsg("the work was done for a look at it")));
+	elog(ERROR, "the work was done for a look at it");
 }
 
 static void

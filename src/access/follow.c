@@ -16,16 +16,19 @@
 #include "access/rule.h"
 #include "base/attempt.h"
 #include "base/ident.h"
+#include "base/session.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
-#include "registry/registry.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 GDPR_FUNCTION(gdpr_access_follow_ddl);
+GDPR_FUNCTION(gdpr_access_follow_column);
 
 typedef struct Part
 {
@@ -163,16 +166,12 @@ follow_parts(void *argument)
 	ListCell *lc;
 
 	gdpr_sql_begin_own(&scope);
-	if (gdpr_sql_run("SELECT 1 FROM gdpr.access_rule LIMIT 1", 0, NULL, NULL,
-					 NULL, false, SPI_OK_SELECT) > 0)
-	{
-		foreach (lc, find_parts(came))
-			close_part(lfirst(lc));
-		foreach (lc, find_parts(left))
-			leave_part(lfirst(lc));
-		foreach (lc, find_parts(altered))
-			follow_column(&((Part *) lfirst(lc))->relation);
-	}
+	foreach (lc, find_parts(came))
+		close_part(lfirst(lc));
+	foreach (lc, find_parts(left))
+		leave_part(lfirst(lc));
+	foreach (lc, find_parts(altered))
+		follow_column(&((Part *) lfirst(lc))->relation);
 	gdpr_sql_end_own(&scope);
 }
 
@@ -187,15 +186,6 @@ gdpr_access_work(void (*work)(void *argument), void *argument)
 		ReThrowError(error);
 }
 
-static void
-column_changed(Oid relid)
-{
-	Oid relation = gdpr_access_covered(relid);
-
-	if (OidIsValid(relation))
-		gdpr_access_work(follow_column, &relation);
-}
-
 Datum
 gdpr_access_follow_ddl(PG_FUNCTION_ARGS)
 {
@@ -205,13 +195,38 @@ gdpr_access_follow_ddl(PG_FUNCTION_ARGS)
 				 errmsg("function was not called by the event trigger manager")));
 	/* Our own DDL has closed what it had to close. */
 	if (!IsBinaryUpgrade && !gdpr_access_is_changing() &&
-		gdpr_access_is_ready())
+		gdpr_access_is_ready() && gdpr_sql_any_row("access_rule"))
 		gdpr_access_work(follow_parts, NULL);
 	return PointerGetDatum(NULL);
 }
 
-void
-gdpr_access_init(void)
+static Oid
+relation_of(const TriggerData *trigger)
 {
-	gdpr_registry_column_changed = column_changed;
+	TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+	bool isnull;
+
+	return DatumGetObjectId(SPI_getbinval(trigger->tg_trigtuple, desc,
+										  SPI_fnumber(desc, "relation"),
+										  &isnull));
+}
+
+/* Of a relation that is being dropped its rules go by themselves. */
+Datum
+gdpr_access_follow_column(PG_FUNCTION_ARGS)
+{
+	Oid relid;
+	Oid relation = InvalidOid;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	relid = relation_of((TriggerData *) fcinfo->context);
+	if (!IsBinaryUpgrade && gdpr_access_is_ready() &&
+		!gdpr_session_is_restoring() && get_rel_relkind(relid) != '\0')
+		relation = gdpr_access_covered(relid);
+	if (OidIsValid(relation) && get_rel_relkind(relation) != '\0')
+		gdpr_access_work(follow_column, &relation);
+	return PointerGetDatum(NULL);
 }

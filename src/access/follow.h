@@ -5,9 +5,6 @@
 #ifndef GDPR_ACCESS_FOLLOW_H
 #define GDPR_ACCESS_FOLLOW_H
 
-/* Called by _PG_init. */
-extern void gdpr_access_init(void);
-
 /*
  * Does work that the guard would refuse to others, all of it or nothing;
  * raises what it raised.

@@ -33,19 +33,6 @@ gdpr_access_set_changing(bool value)
 	return before;
 }
 
-/*
- * A dump brings rules before the policies and grants that they made.  Its
- * scripts run as a superuser, whom no rule binds, with an empty search_path,
- * which nobody works with.
- */
-static bool
-is_restoring(void)
-{
-	return superuser() && namespace_search_path != NULL &&
-		   (*namespace_search_path == '\0' ||
-			strcmp(namespace_search_path, "\"\"") == 0);
-}
-
 bool
 gdpr_access_is_changing(void)
 {
@@ -306,7 +293,8 @@ gdpr_access_guard_utility(Node *statement)
 	for (int i = 0; i < lengthof(guards); i++)
 	{
 		if (guards[i].tag == nodeTag(statement) && !changing &&
-			!IsBinaryUpgrade && gdpr_access_is_ready() && !is_restoring())
+			!IsBinaryUpgrade && gdpr_access_is_ready() &&
+			!gdpr_session_is_restoring())
 			guards[i].guard(statement);
 	}
 }

@@ -2,10 +2,13 @@
  * erase.c
  *	  A person's records: finding them, and taking the values out.
  *
- * A record belongs to the person when one of its tags is his, or is that of a
- * row of his.  Then its own row is one of his as well, and so on down: that
- * finds the line of an order that was deleted years before its customer.
- * Never up: a tag of what a row belongs to says nothing of whose that is.
+ * A record is the person's when it is about his own row, or about a row that
+ * belonged to one of his when it was made; a row without an owner is his while
+ * it is known to be.  So the line of an order is found that was deleted years
+ * before its customer, and what became of an order after it was given to
+ * somebody else is not.  Never up: of the rows that a row belongs to nothing
+ * is known by it.  And by what is a key, but not the row's own, only children
+ * are found: an address of mail may have another owner by now.
  */
 #include "base/compat.h"
 
@@ -41,8 +44,12 @@ typedef struct TagSet
 
 struct GdprAuditPerson
 {
-	TagSet his;
-	TagSet kept; /* of rows that stay whole */
+	TagSet self;  /* his own row; all that is about it is his */
+	TagSet named; /* pseudonyms of him, where no row of his is known */
+	TagSet rows;  /* rows that are his, himself included */
+	TagSet keys;  /* by what else their children refer to them */
+	TagSet owned; /* rows that his rows own, if nobody else's do */
+	TagSet kept;  /* rows that stay whole */
 	bool rows_only;
 };
 
@@ -105,12 +112,12 @@ all_tags(const TagSet *set)
 /* ---- what the plan knows ---- */
 
 static void
-add_own_tags(GdprAuditRelation *entry, TupleTableSlot *slot, TagSet *set)
+add_tags(GdprAuditRelation *entry, GdprAuditPart part, TupleTableSlot *slot,
+		 TagSet *set)
 {
 	GdprAuditTags tags = {.subject = -1};
 
-	slot_getallattrs(slot);
-	gdpr_audit_add_tags(entry, true, slot->tts_values, slot->tts_isnull, &tags);
+	gdpr_audit_add_tags(entry, part, slot, &tags);
 	for (int i = 0; i < tags.n; i++)
 		add_tag(set, &tags.tags[i]);
 }
@@ -132,6 +139,21 @@ is_his(const GdprPlanRow *row)
 }
 
 static void
+take_row(GdprAuditPerson *person, GdprAuditRelation *entry,
+		 const GdprPlanRow *row, TupleTableSlot *slot)
+{
+	if (stays_whole(row))
+	{
+		add_tags(entry, GDPR_AUDIT_OWN, slot, &person->kept);
+		return;
+	}
+	if (row->link == NULL)
+		add_tags(entry, GDPR_AUDIT_OWN, slot, &person->self);
+	add_tags(entry, GDPR_AUDIT_OWN, slot, &person->rows);
+	add_tags(entry, GDPR_AUDIT_KEYS, slot, &person->keys);
+}
+
+static void
 take_leaf(GdprAuditPerson *person, const GdprPlanLeaf *leaf)
 {
 	Relation relation = table_open(leaf->relid, AccessShareLock);
@@ -146,8 +168,8 @@ take_leaf(GdprAuditPerson *person, const GdprPlanLeaf *leaf)
 		if (!is_his(row) ||
 			!table_tuple_fetch_row_version(relation, &row->now, snapshot, slot))
 			continue;
-		add_own_tags(entry, slot,
-					 stays_whole(row) ? &person->kept : &person->his);
+		slot_getallattrs(slot);
+		take_row(person, entry, row, slot);
 		ExecClearTuple(slot);
 	}
 	UnregisterSnapshot(snapshot);
@@ -177,6 +199,18 @@ add_pseudonym(TagSet *set, const uint8 *pseudonym)
 	add_tag(set, &tag);
 }
 
+static GdprAuditPerson *
+make_person(void)
+{
+	GdprAuditPerson *person = palloc0(sizeof(GdprAuditPerson));
+	TagSet *sets[] = {&person->self, &person->named, &person->rows,
+					  &person->keys, &person->owned, &person->kept};
+
+	for (int i = 0; i < lengthof(sets); i++)
+		init_set(sets[i]);
+	return person;
+}
+
 GdprAuditPerson *
 gdpr_audit_remember(GdprPlan *plan, const uint8 *pseudonym)
 {
@@ -185,13 +219,12 @@ gdpr_audit_remember(GdprPlan *plan, const uint8 *pseudonym)
 
 	if (!anything_recorded())
 		return NULL;
-	person = palloc0(sizeof(GdprAuditPerson));
-	init_set(&person->his);
-	init_set(&person->kept);
+	person = make_person();
 	foreach (lc, plan->leaf_list)
 		take_leaf(person, lfirst(lc));
+	/* Of a person who was never protected his children may know. */
 	if (pseudonym != NULL)
-		add_pseudonym(&person->his, pseudonym);
+		add_pseudonym(&person->keys, pseudonym);
 	return person;
 }
 
@@ -204,10 +237,8 @@ gdpr_audit_remember_rows(Oid relid, const ItemPointerData *tids, int ntids)
 
 	if (!OidIsValid(gdpr_audit_protected(relid)) || !anything_recorded())
 		return NULL;
-	person = palloc0(sizeof(GdprAuditPerson));
+	person = make_person();
 	person->rows_only = true;
-	init_set(&person->his);
-	init_set(&person->kept);
 	rows = palloc0(sizeof(GdprPlanRow) * Max(ntids, 1));
 	leaf.rows = palloc(sizeof(GdprPlanRow *) * Max(ntids, 1));
 	for (int i = 0; i < ntids; i++)
@@ -223,43 +254,121 @@ gdpr_audit_remember_rows(Oid relid, const ItemPointerData *tids, int ntids)
 
 /* ---- the closure ---- */
 
+/*
+ * Is a record of his?  $1 to $4 are self, named, rows and keys.  All parts are
+ * of one array, so that one index finds them: "tags && ..." comes before.
+ */
+#define OWN	 "tags[1:own]"
+#define KEYS "tags[own + 1:own + keys]"
+#define UP	 "tags[own + keys + 1:own + keys + up]"
+#define OWNS "tags[own + keys + up + 1:]"
+#define IS_HIS                                                  \
+	"(" OWN " && $1 OR " KEYS " && $2 OR " UP " && ($3 || $4) " \
+	"OR (up = 0 AND " OWN " && $3))"
+#define MAY_BE_HIS "tags && ($1 || $2 || $3 || $4)"
+
+typedef struct Arguments
+{
+	Oid types[6];
+	Datum values[6];
+} Arguments;
+
+static void
+fill_arguments(GdprAuditPerson *person, Datum fifth, Arguments *arguments)
+{
+	Datum values[] = {all_tags(&person->self),
+					  all_tags(&person->named),
+					  person->rows_only ? tag_list(NIL)
+										: all_tags(&person->rows),
+					  person->rows_only ? tag_list(NIL)
+										: all_tags(&person->keys),
+					  fifth,
+					  all_tags(&person->kept)};
+
+	for (int i = 0; i < lengthof(arguments->types); i++)
+	{
+		arguments->types[i] = UUIDARRAYOID;
+		arguments->values[i] = values[i];
+	}
+}
+
+static uint64
+run(const char *sql, Arguments *arguments, int expected)
+{
+	return gdpr_sql_run(sql, lengthof(arguments->types), arguments->types,
+						arguments->values, NULL, false, expected);
+}
+
+static int
+number(uint64 row, int column)
+{
+	bool isnull;
+
+	return DatumGetInt16(SPI_getbinval(SPI_tuptable->vals[row],
+									   SPI_tuptable->tupdesc, column, &isnull));
+}
+
 static void
 take_record_tags(GdprAuditPerson *person, uint64 row)
 {
+	int own = number(row, 1);
+	int keys = own + number(row, 2);
+	int up = keys + number(row, 3);
 	bool isnull;
-	int own = DatumGetInt16(SPI_getbinval(SPI_tuptable->vals[row],
-										  SPI_tuptable->tupdesc, 1, &isnull));
 	Datum array = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-								2, &isnull);
+								4, &isnull);
 	Datum *tags;
 	int n;
 
 	deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false,
 					  TYPALIGN_CHAR, &tags, NULL, &n);
-	for (int i = 0; i < own && i < n; i++)
+	for (int i = 0; i < own; i++)
 	{
 		if (has_tag(&person->kept, (GdprAuditTag *) DatumGetUUIDP(tags[i])))
 			return;
 	}
-	for (int i = 0; i < own && i < n; i++)
-		add_tag(&person->his, (GdprAuditTag *) DatumGetUUIDP(tags[i]));
+	for (int i = 0; i < n; i++)
+	{
+		GdprAuditTag *tag = (GdprAuditTag *) DatumGetUUIDP(tags[i]);
+
+		if (i < own)
+			add_tag(&person->rows, tag);
+		else if (i < keys)
+			add_tag(&person->keys, tag);
+		else if (i >= up)
+			add_tag(&person->owned, tag);
+	}
+}
+
+/* What is new in a set, which then is known. */
+static List *
+take_fresh(TagSet *set, List *fresh)
+{
+	fresh = list_concat(fresh, set->fresh);
+	set->fresh = NIL;
+	return fresh;
 }
 
 /* Until the records that are found name no row that was not known. */
 static void
-find_all(GdprAuditPerson *person)
+find_records(GdprAuditPerson *person)
 {
-	Oid types[] = {UUIDARRAYOID};
-
-	while (person->his.fresh != NIL)
+	for (;;)
 	{
-		Datum values[] = {tag_list(person->his.fresh)};
+		List *fresh = NIL;
+		Arguments arguments;
 		uint64 n;
 
-		person->his.fresh = NIL;
-		n = gdpr_sql_run("SELECT DISTINCT own, tags FROM gdpr.audit_log "
-						 "WHERE tags && $1 AND own > 0",
-						 1, types, values, NULL, false, SPI_OK_SELECT);
+		fresh = take_fresh(&person->self, fresh);
+		fresh = take_fresh(&person->named, fresh);
+		fresh = take_fresh(&person->rows, fresh);
+		fresh = take_fresh(&person->keys, fresh);
+		if (fresh == NIL)
+			return;
+		fill_arguments(person, tag_list(fresh), &arguments);
+		n = run("SELECT DISTINCT own, keys, up, tags FROM gdpr.audit_log "
+				"WHERE tags && $5 AND " IS_HIS " AND $6 IS NOT NULL",
+				&arguments, SPI_OK_SELECT);
 		for (uint64 row = 0; row < n; row++)
 			take_record_tags(person, row);
 		SPI_freetuptable(SPI_tuptable);
@@ -267,23 +376,71 @@ find_all(GdprAuditPerson *person)
 	}
 }
 
-/* Own tags are the first of an array. */
-#define OF_HIM "tags && $1 AND NOT coalesce(tags[1:own] && $2, false)"
+/*
+ * Rows that his rows owned are his too, unless a row of somebody else's ever
+ * owned them as well.
+ */
+static void
+take_owned(GdprAuditPerson *person)
+{
+	List *owned = take_fresh(&person->owned, NIL);
+	Arguments arguments;
+	ListCell *lc;
+	uint64 n;
+	TagSet others;
+
+	if (owned == NIL)
+		return;
+	init_set(&others);
+	fill_arguments(person, tag_list(owned), &arguments);
+	n = run("SELECT DISTINCT t FROM gdpr.audit_log, unnest(" OWNS ") t "
+			"WHERE tags && $5 AND " OWNS " && $5 AND t = ANY ($5) "
+			"AND NOT " IS_HIS " AND $6 IS NOT NULL",
+			&arguments, SPI_OK_SELECT);
+	for (uint64 row = 0; row < n; row++)
+	{
+		bool isnull;
+
+		add_tag(&others, (GdprAuditTag *) DatumGetUUIDP(
+							 SPI_getbinval(SPI_tuptable->vals[row],
+										   SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	foreach (lc, owned)
+	{
+		if (!has_tag(&others, lfirst(lc)) &&
+			!has_tag(&person->kept, lfirst(lc)))
+			add_tag(&person->rows, lfirst(lc));
+	}
+}
+
+static void
+find_all(GdprAuditPerson *person)
+{
+	do
+	{
+		find_records(person);
+		take_owned(person);
+	} while (person->rows.fresh != NIL);
+}
+
+#define TO_STRIP                                                         \
+	"payload IS NOT NULL AND " MAY_BE_HIS " AND " IS_HIS " AND NOT " OWN \
+	" && $6 "                                                            \
+	"AND $5 IS NOT NULL"
 
 static int64
 strip(GdprAuditPerson *person)
 {
-	Oid types[] = {UUIDARRAYOID, UUIDARRAYOID};
-	Datum values[] = {all_tags(&person->his), all_tags(&person->kept)};
+	Arguments arguments;
 	uint64 n;
 
-	n = gdpr_sql_run("UPDATE gdpr.audit_log SET payload = NULL "
-					 "WHERE payload IS NOT NULL AND " OF_HIM,
-					 2, types, values, NULL, false, SPI_OK_UPDATE);
+	fill_arguments(person, tag_list(NIL), &arguments);
+	n = run("UPDATE gdpr.audit_log SET payload = NULL WHERE " TO_STRIP,
+			&arguments, SPI_OK_UPDATE);
 	CommandCounterIncrement();
-	if (gdpr_sql_run("SELECT 1 FROM gdpr.audit_log "
-					 "WHERE payload IS NOT NULL AND " OF_HIM " LIMIT 1",
-					 2, types, values, NULL, false, SPI_OK_SELECT) > 0)
+	if (run("SELECT 1 FROM gdpr.audit_log WHERE " TO_STRIP " LIMIT 1",
+			&arguments, SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_INCOMPLETE),
 				 errmsg("erasure of the audit log is incomplete"),
@@ -323,12 +480,13 @@ gdpr_audit_erase(GdprAuditPerson *person)
 static void
 put_records(GdprAuditPerson *person, ReturnSetInfo *result)
 {
-	Oid types[] = {UUIDARRAYOID};
-	Datum values[] = {all_tags(&person->his)};
+	Arguments arguments;
 	uint64 n;
 
-	n = gdpr_sql_run("SELECT id FROM gdpr.audit_log WHERE tags && $1", 1, types,
-					 values, NULL, false, SPI_OK_SELECT);
+	fill_arguments(person, tag_list(NIL), &arguments);
+	n = run("SELECT id FROM gdpr.audit_log WHERE " MAY_BE_HIS " AND " IS_HIS
+			" AND $5 IS NOT NULL AND $6 IS NOT NULL",
+			&arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < n; row++)
 	{
 		bool isnull = false;
@@ -339,29 +497,35 @@ put_records(GdprAuditPerson *person, ReturnSetInfo *result)
 	}
 }
 
+static void
+find_trail(const GdprSubject *subject, ReturnSetInfo *result)
+{
+	GdprAuditPerson *person = make_person();
+	uint8 pseudonym[GDPR_TAG_LEN];
+
+	gdpr_key_pseudonym(NameStr(subject->map->kind), subject->key, pseudonym);
+	add_pseudonym(&person->self, pseudonym);
+	add_pseudonym(&person->named, pseudonym);
+	add_pseudonym(&person->keys, pseudonym);
+	find_all(person);
+	put_records(person, result);
+}
+
 Datum
 gdpr_audit_records(PG_FUNCTION_ARGS)
 {
-	GdprAuditPerson person;
-	uint8 pseudonym[GDPR_TAG_LEN];
 	GdprSubject *subject;
 	GdprSqlScope scope;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	gdpr_registry_require(fcinfo, 0, "subject");
-	/* Without his table: the auditor need not see it, nor the person be there. */
+	/* The auditor need not see the table, nor the person be there. */
+	gdpr_sql_begin_own(&scope);
 	subject = gdpr_key_name(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 							PG_ARGISNULL(1) ? NULL
 											: NameStr(*PG_GETARG_NAME(1)));
-	if (subject->key == NULL)
-		return (Datum) 0;
-	gdpr_key_pseudonym(NameStr(subject->map->kind), subject->key, pseudonym);
-	init_set(&person.his);
-	init_set(&person.kept);
-	add_pseudonym(&person.his, pseudonym);
-	gdpr_sql_begin_own(&scope);
-	find_all(&person);
-	put_records(&person, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (subject->key != NULL)
+		find_trail(subject, (ReturnSetInfo *) fcinfo->resultinfo);
 	gdpr_sql_end_own(&scope);
 	return (Datum) 0;
 }

@@ -8,6 +8,9 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "audit/guard.h"
 #include "audit/log.h"
 #include "audit/partition.h"
@@ -15,15 +18,23 @@
 #include "base/guc.h"
 #include "base/ident.h"
 #include "base/sql.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 GDPR_FUNCTION(gdpr_audit_guard);
@@ -37,6 +48,12 @@ gdpr_audit_set_changing(bool value)
 
 	changing = value;
 	return before;
+}
+
+bool
+gdpr_audit_is_changing(void)
+{
+	return changing;
 }
 
 bool
@@ -75,23 +92,53 @@ gdpr_audit_guard(PG_FUNCTION_ARGS)
 
 /* ---- protected relations ---- */
 
+/* Ours by its function: a name can be anybody's. */
 static bool
-is_our_trigger(const char *name)
+runs_ours(Form_pg_trigger trigger)
 {
-	return name != NULL && (strcmp(name, GDPR_AUDIT_ROW_TRIGGER) == 0 ||
-							strcmp(name, GDPR_AUDIT_TRUNCATE_TRIGGER) == 0);
+	char *name;
+
+	if (get_func_namespace(trigger->tgfoid) != gdpr_sql_schema())
+		return false;
+	name = get_func_name(trigger->tgfoid);
+	return name != NULL && (strcmp(name, "audit_row") == 0 ||
+							strcmp(name, "audit_truncate") == 0);
+}
+
+bool
+gdpr_audit_has_trigger(Oid relid, const char *name)
+{
+	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		found = (name == NULL || strcmp(NameStr(trigger->tgname), name) == 0) &&
+				runs_ours(trigger);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
 }
 
 /* The relation, or one below it that the statement would reach too. */
 static bool
-has_our_trigger(Oid relid)
+has_trigger_below(Oid relid, const char *name)
 {
 	ListCell *lc;
 
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (OidIsValid(
-				get_trigger_oid(lfirst_oid(lc), GDPR_AUDIT_ROW_TRIGGER, true)))
+		if (gdpr_audit_has_trigger(lfirst_oid(lc), name))
 			return true;
 	}
 	return false;
@@ -107,8 +154,9 @@ refuse_trigger(Oid relid)
 			 errhint("Use gdpr.unprotect, which is recorded too.")));
 }
 
+/* Would the command leave one of our triggers other than always enabled? */
 static bool
-silences(const AlterTableCmd *command)
+silences(const AlterTableCmd *command, Oid relid)
 {
 	switch (command->subtype)
 	{
@@ -116,22 +164,34 @@ silences(const AlterTableCmd *command)
 		case AT_DisableTrigUser:
 		case AT_EnableTrigAll:
 		case AT_EnableTrigUser:
-			return true;
+			return has_trigger_below(relid, NULL);
 		case AT_DisableTrig:
 		case AT_EnableTrig:
 		case AT_EnableReplicaTrig:
-			return is_our_trigger(command->name);
+			return has_trigger_below(relid, command->name);
 		default:
 			return false;
 	}
 }
 
-/* What a restore says of the log's tables, and takes nothing from it. */
+/* What a restore says of the log's tables, and what takes nothing from it. */
 static bool
-adds_only(const AlterTableCmd *command)
+is_harmless(const AlterTableCmd *command)
 {
-	return command->subtype == AT_AttachPartition ||
-		   command->subtype == AT_EnableAlwaysTrig;
+	static const AlterTableType harmless[] = {
+		AT_AttachPartition, AT_EnableAlwaysTrig, AT_ReplicaIdentity,
+		AT_ResetRelOptions, AT_SetRelOptions,	 AT_SetStatistics,
+		AT_SetStorage,		AT_SetTableSpace,
+	};
+
+	if (command->subtype == AT_ChangeOwner)
+		return superuser_arg(get_rolespec_oid(command->newowner, false));
+	for (int i = 0; i < lengthof(harmless); i++)
+	{
+		if (harmless[i] == command->subtype)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -145,9 +205,9 @@ guard_alter(const AlterTableStmt *alter)
 	foreach (lc, alter->cmds)
 	{
 		if (gdpr_audit_is_log(relid) &&
-			!adds_only(lfirst_node(AlterTableCmd, lc)))
+			!is_harmless(lfirst_node(AlterTableCmd, lc)))
 			refuse_log();
-		if (silences(lfirst_node(AlterTableCmd, lc)) && has_our_trigger(relid))
+		if (silences(lfirst_node(AlterTableCmd, lc), relid))
 			refuse_trigger(relid);
 	}
 }
@@ -168,10 +228,8 @@ guard_trigger_name(const RangeVar *relation, const char *name)
 	Oid relid;
 
 	guard_relation(relation);
-	if (!is_our_trigger(name))
-		return;
 	relid = RangeVarGetRelid(relation, NoLock, true);
-	if (OidIsValid(relid) && has_our_trigger(relid))
+	if (OidIsValid(relid) && has_trigger_below(relid, name))
 		refuse_trigger(relid);
 }
 
@@ -191,11 +249,74 @@ guard_drop_statement(const DropStmt *drop)
 	}
 }
 
+/* A restore makes the guards of partitions; others could hold an erasure up. */
+static void
+guard_new_trigger(const CreateTrigStmt *create)
+{
+	if (strcmp(strVal(llast(create->funcname)), "audit_guard") != 0)
+		guard_relation(create->relation);
+	if (create->replace)
+		guard_trigger_name(create->relation, create->trigname);
+}
+
+/* Nothing but our partitions is a part of the log. */
+static void
+guard_parents(const CreateStmt *create)
+{
+	ListCell *lc;
+
+	foreach (lc, create->inhRelations)
+		guard_relation(lfirst_node(RangeVar, lc));
+}
+
+static void
+guard_event_trigger(const AlterEventTrigStmt *alter)
+{
+	if (strncmp(alter->trigname, "gdpr_audit_", strlen("gdpr_audit_")) == 0 &&
+		alter->tgenabled != TRIGGER_FIRES_ALWAYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("event trigger \"%s\" is always enabled", alter->trigname)));
+}
+
+/* The functions of triggers: without them the triggers do nothing. */
+static void
+guard_function(List *name)
+{
+	Oid function = LookupFuncName(name, 0, NULL, true);
+
+	if (OidIsValid(function) &&
+		get_func_namespace(function) == gdpr_sql_schema() &&
+		OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("functions of the extension cannot be changed")));
+}
+
+/* Before anything is looked up: BEGIN and COMMIT come this way, too. */
+static bool
+is_watched(NodeTag tag)
+{
+	static const NodeTag watched[] = {
+		T_AlterEventTrigStmt, T_AlterFunctionStmt,	T_AlterObjectSchemaStmt,
+		T_AlterTableStmt,	  T_CreateFunctionStmt, T_CreateStmt,
+		T_CreateTrigStmt,	  T_DropStmt,			T_RenameStmt,
+		T_RuleStmt,
+	};
+
+	for (int i = 0; i < lengthof(watched); i++)
+	{
+		if (watched[i] == tag)
+			return true;
+	}
+	return false;
+}
+
 void
 gdpr_audit_guard_utility(Node *statement)
 {
-	if (changing || IsBinaryUpgrade || gdpr_audit_is_maintaining() ||
-		!gdpr_audit_tables_are_there())
+	if (!is_watched(nodeTag(statement)) || changing || IsBinaryUpgrade ||
+		gdpr_audit_is_maintaining() || !gdpr_audit_tables_are_there())
 		return;
 	switch (nodeTag(statement))
 	{
@@ -203,9 +324,23 @@ gdpr_audit_guard_utility(Node *statement)
 			guard_alter((AlterTableStmt *) statement);
 			break;
 		case T_CreateTrigStmt:
-			if (((CreateTrigStmt *) statement)->replace)
-				guard_trigger_name(((CreateTrigStmt *) statement)->relation,
-								   ((CreateTrigStmt *) statement)->trigname);
+			guard_new_trigger((CreateTrigStmt *) statement);
+			break;
+		case T_CreateStmt:
+			guard_parents((CreateStmt *) statement);
+			break;
+		case T_AlterObjectSchemaStmt:
+			guard_relation(((AlterObjectSchemaStmt *) statement)->relation);
+			break;
+		case T_AlterEventTrigStmt:
+			guard_event_trigger((AlterEventTrigStmt *) statement);
+			break;
+		case T_CreateFunctionStmt:
+			if (((CreateFunctionStmt *) statement)->replace)
+				guard_function(((CreateFunctionStmt *) statement)->funcname);
+			break;
+		case T_AlterFunctionStmt:
+			guard_function(((AlterFunctionStmt *) statement)->func->objname);
 			break;
 		case T_RuleStmt:
 			guard_relation(((RuleStmt *) statement)->relation);

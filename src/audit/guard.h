@@ -25,4 +25,9 @@ extern bool gdpr_audit_set_changing(bool changing);
 /* Not while the extension's own script or its DROP is under way. */
 extern bool gdpr_audit_tables_are_there(void);
 
+extern bool gdpr_audit_is_changing(void);
+
+/* Has the relation a trigger of ours of that name, or any when NULL? */
+extern bool gdpr_audit_has_trigger(Oid relid, const char *name);
+
 #endif /* GDPR_AUDIT_GUARD_H */

@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "crypto/secret.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
@@ -32,11 +33,14 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 /* Numbers that a process takes at a time: the sequence's increment. */
 #define BLOCK 1024
+
+#define NO_DAY PG_INT64_MIN
 
 enum
 {
@@ -49,6 +53,8 @@ enum
 	COL_COLUMNS,
 	COL_SUBJECT,
 	COL_OWN,
+	COL_KEYS,
+	COL_UP,
 	COL_TAGS,
 	COL_SESSION_ROLE,
 	COL_ROLE,
@@ -78,7 +84,7 @@ typedef struct Who
 
 static Oid log_parent = InvalidOid;
 static Oid log_partition = InvalidOid;
-static int64 log_day = -1;
+static int64 log_day = NO_DAY;
 static Oid log_sequence = InvalidOid;
 static int64 next_number = 0;
 static int64 last_number = -1;
@@ -93,14 +99,22 @@ relation_changed(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == log_parent || relid == log_partition)
 	{
-		log_day = -1;
+		log_day = NO_DAY;
 		log_parent = InvalidOid;
 	}
+}
+
+/* A role may have another name. */
+static void
+role_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	who.session_user = InvalidOid;
 }
 
 void
 gdpr_audit_log_init(void)
 {
+	CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 }
 
@@ -322,26 +336,74 @@ form_record(const GdprAuditRecord *record, TimestampTz at, TupleDesc columns)
 		nulls[i] = values[i] == (Datum) 0;
 	nulls[COL_ID] = nulls[COL_AT] = nulls[COL_XID] = false;
 	values[COL_OWN] = Int16GetDatum(record->own);
-	nulls[COL_OWN] = false;
+	values[COL_KEYS] = Int16GetDatum(record->keys);
+	values[COL_UP] = Int16GetDatum(record->up);
+	nulls[COL_OWN] = nulls[COL_KEYS] = nulls[COL_UP] = false;
 	return heap_form_tuple(columns, values, nulls);
+}
+
+/*
+ * Who attaches a partition has the default one locked.  A writer that waited
+ * for that looks again, or his record would lie where no query looks for it.
+ */
+static Relation
+open_partition(int64 day)
+{
+	for (;;)
+	{
+		Relation leaf;
+
+		if (day != log_day)
+			find_partition(day);
+		leaf = try_table_open(log_partition, RowExclusiveLock);
+		if (leaf != NULL && day == log_day)
+			return leaf;
+		if (leaf != NULL)
+			table_close(leaf, NoLock);
+		log_day = NO_DAY;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* A day that was over when its last record came, or an index of the DBA's. */
+static void
+insert_into_indexes(Relation leaf, HeapTuple tuple)
+{
+	EState *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(leaf),
+													&TTSOpsHeapTuple);
+
+	InitResultRelInfo(result, leaf, 1, NULL, 0);
+	ExecOpenIndices(result, false);
+	ExecStoreHeapTuple(tuple, slot, false);
+	list_free(gdpr_compat_insert_index_tuples(result, slot, estate));
+	ExecCloseIndices(result);
+	ExecDropSingleTupleTableSlot(slot);
+	FreeExecutorState(estate);
 }
 
 void
 gdpr_audit_write(const GdprAuditRecord *record)
 {
 	TimestampTz at = GetCurrentTimestamp();
-	int64 day = gdpr_audit_day(at);
-	Relation leaf;
+	Relation leaf = open_partition(gdpr_audit_day(at));
 	HeapTuple tuple;
 
-	if (day != log_day)
-		find_partition(day);
+	/* A library of another version than the extension's tables. */
+	if (RelationGetDescr(leaf)->natts != NCOLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not the audit log of this version",
+						RelationGetRelationName(leaf)),
+				 errhint("Run ALTER EXTENSION gdpr_ext UPDATE.")));
 	find_who();
 	if (!address_known)
 		find_address();
-	leaf = table_open(log_partition, RowExclusiveLock);
 	tuple = form_record(record, at, RelationGetDescr(leaf));
 	heap_insert(leaf, tuple, GetCurrentCommandId(true), 0, NULL);
+	if (leaf->rd_rel->relhasindex)
+		insert_into_indexes(leaf, tuple);
 	heap_freetuple(tuple);
 	table_close(leaf, NoLock);
 }

@@ -24,8 +24,10 @@ typedef struct GdprAuditRecord
 	const char *operation;
 	Datum columns;				 /* text[]; 0: none */
 	const GdprAuditTag *subject; /* NULL: the row names nobody */
-	int own;					 /* of the tags, the first */
-	int ntags;
+	int own;					 /* of the tags: the row itself, */
+	int keys;					 /* its other keys, */
+	int up;						 /* the rows that it belongs to; */
+	int ntags;					 /* the rest are of rows that belong to it */
 	const GdprAuditTag *tags;
 	const char *payload; /* json; NULL: none */
 	size_t payload_length;

@@ -2,8 +2,8 @@
  * partition.c
  *	  Partitions of the audit log, one a day.
  *
- * A partition is made as a table and then attached: that waits for nobody who
- * writes.  While its day lasts it has no index; when the day is over and
+ * A partition is made as a table and then attached, and only if no lock has to
+ * be waited for: nobody who writes ever waits for it.  While its day lasts it has no index; when the day is over and
  * nobody adds to it any more it gets those by which a person's records are
  * found.  A day that has records in the default partition stays there.
  */
@@ -55,6 +55,27 @@ midnight(int64 day)
 	return psprintf("'%s 00:00:00+00'", name + strlen(GDPR_AUDIT_PARENT) + 1);
 }
 
+/* The defaults of the database are not for the log; those of a duty are. */
+static void
+take_rights(const char *name)
+{
+	uint64 n = gdpr_sql_run(
+		psprintf(
+			"SELECT DISTINCT pg_catalog.quote_ident(r.rolname) FROM pg_catalog.pg_class c, "
+			"pg_catalog.aclexplode(c.relacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee "
+			"WHERE c.oid = 'gdpr.%s'::pg_catalog.regclass AND a.grantee <> c.relowner "
+			"AND NOT EXISTS (SELECT 1 FROM gdpr.duty_grant d "
+			"WHERE d.role = r.rolname AND d.duty = 'backup')",
+			name),
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	SPITupleTable *roles = SPI_tuptable;
+
+	run(psprintf("REVOKE ALL ON gdpr.%s FROM PUBLIC", name));
+	for (uint64 i = 0; i < n; i++)
+		run(psprintf("REVOKE ALL ON gdpr.%s FROM %s", name,
+					 SPI_getvalue(roles->vals[i], roles->tupdesc, 1)));
+}
+
 static void
 make_partition(int64 day)
 {
@@ -71,7 +92,8 @@ make_partition(int64 day)
 	run(psprintf("CREATE TABLE gdpr.%s (LIKE gdpr." GDPR_AUDIT_PARENT
 				 " INCLUDING ALL) USING heap",
 				 name));
-	run(psprintf("REVOKE ALL ON gdpr.%s FROM PUBLIC", name));
+	run(psprintf("ALTER TABLE gdpr.%s REPLICA IDENTITY FULL", name));
+	take_rights(name);
 	run(psprintf(
 		"CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON gdpr.%s "
 		"FOR EACH STATEMENT EXECUTE FUNCTION gdpr.audit_guard()",
@@ -117,7 +139,31 @@ index_closed(int64 today)
 		names = lappend(names, SPI_getvalue(SPI_tuptable->vals[i],
 											SPI_tuptable->tupdesc, 1));
 	foreach (lc, names)
-		index_partition(lfirst(lc));
+	{
+		Oid relid = get_relname_relid(lfirst(lc), gdpr_sql_schema());
+
+		/* A transaction that wrote before midnight may still be open. */
+		if (ConditionalLockRelationOid(relid, ShareLock))
+			index_partition(lfirst(lc));
+	}
+}
+
+/*
+ * The locks that ATTACH takes.  To wait for them, behind a dump perhaps, would
+ * make all others wait who read the log or write to the default partition; so
+ * what cannot be had now is left for the next time.
+ */
+static bool
+may_attach(void)
+{
+	Oid schema = gdpr_sql_schema();
+
+	return ConditionalLockRelationOid(get_relname_relid(GDPR_AUDIT_PARENT,
+														schema),
+									  ShareUpdateExclusiveLock) &&
+		   ConditionalLockRelationOid(get_relname_relid(GDPR_AUDIT_DEFAULT,
+														schema),
+									  AccessExclusiveLock);
 }
 
 static void
@@ -125,12 +171,11 @@ maintain(void)
 {
 	int64 today = gdpr_audit_day(GetCurrentTimestamp());
 
-	/* Two who find a day missing must not both make it. */
-	LockDatabaseObject(RelationRelationId,
-					   get_relname_relid(GDPR_AUDIT_PARENT, gdpr_sql_schema()),
-					   0, ExclusiveLock);
-	for (int64 day = today; day <= today + DAYS_AHEAD; day++)
-		make_partition(day);
+	if (may_attach())
+	{
+		for (int64 day = today; day <= today + DAYS_AHEAD; day++)
+			make_partition(day);
+	}
 	index_closed(today);
 }
 

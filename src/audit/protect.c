@@ -15,6 +15,7 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/options.h"
+#include "base/session.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -45,17 +46,29 @@ has_trigger(Oid relid, const char *name)
 	return OidIsValid(get_trigger_oid(relid, name, true));
 }
 
+/* Somebody may have taken the name for a trigger that records nothing. */
+static void
+refuse_foreign(Oid relid, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("relation %s has a trigger \"%s\" that is not ours",
+					gdpr_ident_relation(relid), name),
+			 errhint("Drop or rename it.")));
+}
+
 static void
 make_trigger(Oid relid, const char *name, const char *events, const char *each,
 			 const char *function)
 {
 	char *relation = gdpr_ident_relation(relid);
 
-	if (has_trigger(relid, name))
-		return;
-	run(psprintf(
-		"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
-		name, events, relation, each, function));
+	if (has_trigger(relid, name) && !gdpr_audit_has_trigger(relid, name))
+		refuse_foreign(relid, name);
+	if (!has_trigger(relid, name))
+		run(psprintf(
+			"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
+			name, events, relation, each, function));
 	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation, name));
 }
 
@@ -84,7 +97,7 @@ make_all_triggers(Oid relid)
 static void
 drop_trigger(Oid relid, const char *name)
 {
-	if (has_trigger(relid, name))
+	if (gdpr_audit_has_trigger(relid, name))
 		run(psprintf("DROP TRIGGER %s ON %s", name,
 					 gdpr_ident_relation(relid)));
 }
@@ -294,8 +307,6 @@ gdpr_unprotect(PG_FUNCTION_ARGS)
 		drop_all_triggers(relid);
 		(void) gdpr_sql_run("DELETE FROM gdpr.protected WHERE relation = $1", 1,
 							types, values, NULL, false, SPI_OK_DELETE);
-		(void) gdpr_sql_run("DELETE FROM gdpr.audit_source WHERE relation = $1",
-							1, types, values, NULL, false, SPI_OK_DELETE);
 		gdpr_sql_end_own(&scope);
 	}
 	PG_FINALLY();
@@ -328,13 +339,6 @@ follow_relation(Oid relid)
 	PG_END_TRY();
 }
 
-static bool
-anything_protected(void)
-{
-	return gdpr_sql_run("SELECT 1 FROM gdpr.protected LIMIT 1", 0, NULL, NULL,
-						NULL, false, SPI_OK_SELECT) > 0;
-}
-
 /* ATTACH is reported for the parent, so its parts are looked at. */
 static List *
 touched_relations(void)
@@ -361,9 +365,44 @@ touched_relations(void)
 	return result;
 }
 
+/* ALTER TABLE of a protected relation, or of a part of one. */
+static void
+note_altered(void)
+{
+	List *altered = NIL;
+	uint64 n = gdpr_sql_run(
+		"SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands() "
+		"WHERE classid = 'pg_class'::regclass AND command_tag = 'ALTER TABLE'",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	ListCell *lc;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		altered = lappend_oid(altered, DatumGetObjectId(
+										   SPI_getbinval(SPI_tuptable->vals[i],
+														 SPI_tuptable->tupdesc,
+														 1, &isnull)));
+	}
+	foreach (lc, altered)
+	{
+		Oid relid = lfirst_oid(lc);
+
+		if (!OidIsValid(gdpr_audit_protected(relid)))
+			continue;
+		note(relid, "alter");
+		/* It may have got its primary key. */
+		if (gdpr_audit_protected(relid) == relid &&
+			!gdpr_audit_has_own_source(relid))
+			gdpr_audit_find_sources(relid);
+	}
+}
+
 Datum
 gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 {
+	bool restoring = gdpr_session_is_restoring();
 	GdprSqlScope scope;
 	ListCell *lc;
 
@@ -371,13 +410,17 @@ gdpr_audit_follow_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function was not called by the event trigger manager")));
-	if (IsBinaryUpgrade || !gdpr_audit_tables_are_there())
+	/* What we make ourselves needs no following. */
+	if (IsBinaryUpgrade || gdpr_audit_is_changing() ||
+		!gdpr_audit_tables_are_there())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
-	if (anything_protected())
+	if (gdpr_sql_any_row("protected"))
 	{
 		foreach (lc, touched_relations())
 			follow_relation(lfirst_oid(lc));
+		if (!restoring)
+			note_altered();
 	}
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_NULL();

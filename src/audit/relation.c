@@ -8,7 +8,10 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
 #include "audit/relation.h"
 #include "base/ident.h"
 #include "base/sql.h"
@@ -18,9 +21,14 @@
 #include "commands/trigger.h"
 #include "enctype/enctype.h"
 #include "enctype/typetree.h"
+#include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "registry/predicate.h"
 #include "registry/registry.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/json.h"
@@ -34,6 +42,7 @@ GDPR_FUNCTION(gdpr_audit_changed);
 static HTAB *cache = NULL;
 static Oid protected_relid = InvalidOid;
 static GdprAuditRelation *last = NULL;
+static LocalTransactionId outdated_after = InvalidLocalTransactionId;
 
 /* ---- invalidation ---- */
 
@@ -87,19 +96,95 @@ gdpr_audit_changed(PG_FUNCTION_ARGS)
 
 /* ---- which relation ---- */
 
-static bool
-is_protected(Oid relid)
-{
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
+/* The first column of gdpr.protected. */
+#define ANUM_PROTECTED_RELATION 1
 
-	return gdpr_sql_run("SELECT 1 FROM gdpr.protected WHERE relation = $1", 1,
-						types, values, NULL, false, SPI_OK_SELECT) > 0;
+static Oid
+our_relation(const char *name)
+{
+	return get_relname_relid(name, gdpr_sql_schema());
+}
+
+/*
+ * Everybody's CREATE TABLE and ALTER TABLE comes here: a query would leave its
+ * lock with their transactions, and take longer than they do.
+ */
+static bool
+is_protected(Relation declared, Oid relid)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool found;
+
+	ScanKeyInit(&key, ANUM_PROTECTED_RELATION, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(declared, our_relation("protected_pkey"), true,
+							  NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return found;
+}
+
+static List *
+parents_of(Oid relid)
+{
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+	List *parents = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		parents = lappend_oid(parents,
+							  ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return parents;
 }
 
 /* Nearest first; a table may have several parents. */
 static Oid
-find_protected(Oid relid)
+find_protected(Relation declared, Oid relid)
+{
+	ListCell *lc;
+
+	if (is_protected(declared, relid))
+		return relid;
+	foreach (lc, parents_of(relid))
+	{
+		Oid found = find_protected(declared, lfirst_oid(lc));
+
+		if (OidIsValid(found))
+			return found;
+	}
+	return InvalidOid;
+}
+
+Oid
+gdpr_audit_protected(Oid relid)
+{
+	Relation declared = table_open(our_relation("protected"), AccessShareLock);
+	Oid result = find_protected(declared, relid);
+
+	table_close(declared, AccessShareLock);
+	return result;
+}
+
+/* ---- what is protected no longer ---- */
+
+static const char *const
+	has_sources = "SELECT 1 FROM gdpr.audit_source WHERE relation = $1 LIMIT 1";
+
+/*
+ * The relation or what it is a part of, of which the statement finds
+ * something.  Nearest first.
+ */
+static Oid
+find_above(Oid relid, const char *sql)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(relid)};
@@ -107,7 +192,7 @@ find_protected(Oid relid)
 	uint64 n;
 	ListCell *lc;
 
-	if (is_protected(relid))
+	if (gdpr_sql_run(sql, 1, types, values, NULL, false, SPI_OK_SELECT) > 0)
 		return relid;
 	n = gdpr_sql_run(
 		"SELECT inhparent FROM pg_inherits WHERE inhrelid = $1 ORDER BY inhseqno",
@@ -123,24 +208,12 @@ find_protected(Oid relid)
 	}
 	foreach (lc, parents)
 	{
-		Oid found = find_protected(lfirst_oid(lc));
+		Oid found = find_above(lfirst_oid(lc), sql);
 
 		if (OidIsValid(found))
 			return found;
 	}
 	return InvalidOid;
-}
-
-Oid
-gdpr_audit_protected(Oid relid)
-{
-	GdprSqlScope scope;
-	Oid result;
-
-	gdpr_sql_begin_own(&scope);
-	result = find_protected(relid);
-	gdpr_sql_end_own(&scope);
-	return result;
 }
 
 /* ---- building ---- */
@@ -200,7 +273,7 @@ static GdprAuditText
 text_of(Oid type, bool of_person)
 {
 	if (gdpr_enctype_is(type))
-		return GDPR_AUDIT_TAG;
+		return of_person ? GDPR_AUDIT_PLAINTEXT : GDPR_AUDIT_TAG;
 	switch (type)
 	{
 		case BPCHAROID:
@@ -252,17 +325,50 @@ describe_source(GdprAuditSource *source, Relation relation, const List *names)
 	initStringInfo(&source->last);
 }
 
+static GdprAuditPart
+part_of(const char *name)
+{
+	static const char *const names[] = {
+		[GDPR_AUDIT_OWN] = "own",
+		[GDPR_AUDIT_KEYS] = "keys",
+		[GDPR_AUDIT_UP] = "up",
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return (GdprAuditPart) i;
+	}
+	return GDPR_AUDIT_OWNS;
+}
+
+/* Columns are named in it, and numbered here as this relation has them. */
+static ExprState *
+condition_of(GdprAuditRelation *entry, const char *predicate)
+{
+	Node *condition;
+
+	if (predicate == NULL)
+		return NULL;
+	if (entry->econtext == NULL)
+		entry->econtext = CreateStandaloneExprContext();
+	condition = gdpr_predicate_condition(entry->relid, predicate);
+	return ExecInitQual(list_make1(expression_planner((Expr *) condition)),
+						NULL);
+}
+
 static void
-take_source(GdprAuditRelation *entry, Relation relation, uint64 row)
+take_source(GdprAuditRelation *entry, Relation relation, SPITupleTable *rows,
+			uint64 row)
 {
 	GdprAuditSource *source = &entry->sources[entry->nsources++];
-	HeapTuple tuple = SPI_tuptable->vals[row];
-	TupleDesc columns = SPI_tuptable->tupdesc;
+	HeapTuple tuple = rows->vals[row];
+	TupleDesc columns = rows->tupdesc;
 	bool isnull;
 	Datum value;
 	MemoryContext old;
 
-	source->own = DatumGetBool(SPI_getbinval(tuple, columns, 1, &isnull));
+	source->part = part_of(SPI_getvalue(tuple, columns, 1));
 	value = SPI_getbinval(tuple, columns, 3, &isnull);
 	if (!isnull)
 		memcpy(source->key, DatumGetUUIDP(value)->data, UUID_LEN);
@@ -273,6 +379,7 @@ take_source(GdprAuditRelation *entry, Relation relation, uint64 row)
 		source->kind = pstrdup(source->kind);
 	describe_source(source, relation,
 					gdpr_registry_list(DatumGetArrayTypePCopy(value)));
+	source->condition = condition_of(entry, SPI_getvalue(tuple, columns, 5));
 	MemoryContextSwitchTo(old);
 }
 
@@ -281,17 +388,19 @@ load_sources(GdprAuditRelation *entry, Relation relation, Oid top)
 {
 	Oid types[] = {OIDOID};
 	Datum values[] = {ObjectIdGetDatum(top)};
+	SPITupleTable *rows;
 	uint64 n;
 
 	n = gdpr_sql_run(
-		"SELECT own, kind::text, key, columns FROM gdpr.audit_source WHERE relation = $1 "
-		"ORDER BY own DESC, kind NULLS LAST, key",
+		"SELECT part, kind::text, key, columns, predicate FROM gdpr.audit_source "
+		"WHERE relation = $1 ORDER BY part, kind NULLS LAST, key",
 		1, types, values, NULL, false, SPI_OK_SELECT);
 	entry->sources = MemoryContextAllocZero(entry->context,
 											sizeof(GdprAuditSource) *
 												Max(n, 1));
+	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
-		take_source(entry, relation, i);
+		take_source(entry, relation, rows, i);
 }
 
 static List *
@@ -329,8 +438,11 @@ build(GdprAuditRelation *entry, Relation relation)
 	entry->valid = true;
 	protected_relid = get_relname_relid("protected", gdpr_sql_schema());
 	gdpr_sql_begin_own(&scope);
-	top = find_protected(RelationGetRelid(relation));
+	top = gdpr_audit_protected(RelationGetRelid(relation));
 	excepted = load_excepted(top, entry->context);
+	/* Those of a relation that is protected no longer still find records. */
+	if (!OidIsValid(top))
+		top = find_above(RelationGetRelid(relation), has_sources);
 	load_sources(entry, relation, top);
 	gdpr_sql_end_own(&scope);
 	old = MemoryContextSwitchTo(entry->context);
@@ -375,16 +487,29 @@ fresh_entry(Oid relid)
 	return entry;
 }
 
+/* A transaction with an old snapshot read what may not be true any more. */
+static void
+drop_outdated(void)
+{
+	if (outdated_after == InvalidLocalTransactionId ||
+		outdated_after == GDPR_MY_LXID)
+		return;
+	mark_all();
+	outdated_after = InvalidLocalTransactionId;
+}
+
 GdprAuditRelation *
 gdpr_audit_relation(Relation relation)
 {
 	Oid relid = RelationGetRelid(relation);
 	GdprAuditRelation *entry;
 
-	if (last != NULL && last->relid == relid && last->valid)
+	if (last != NULL && last->relid == relid && last->valid &&
+		outdated_after == InvalidLocalTransactionId)
 		return last;
 	last = NULL;
 	ensure_cache();
+	drop_outdated();
 	entry = hash_search(cache, &relid, HASH_FIND, NULL);
 	if (entry == NULL || !entry->valid)
 	{
@@ -399,6 +524,8 @@ gdpr_audit_relation(Relation relation)
 			PG_RE_THROW();
 		}
 		PG_END_TRY();
+		if (IsolationUsesXactSnapshot())
+			outdated_after = GDPR_MY_LXID;
 	}
 	last = entry;
 	return entry;

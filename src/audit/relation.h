@@ -9,7 +9,9 @@
 #include "access/tupdesc.h"
 #include "audit/log.h"
 #include "fmgr.h"
+#include "executor/tuptable.h"
 #include "nodes/bitmapset.h"
+#include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "utils/rel.h"
 
@@ -42,18 +44,34 @@ typedef enum GdprAuditText
 	GDPR_AUDIT_NUMERIC,	  /* without zeroes that say nothing */
 	GDPR_AUDIT_CANONICAL, /* output function under fixed settings */
 	GDPR_AUDIT_TAG,		  /* an encrypted value's equality tag */
+	GDPR_AUDIT_PLAINTEXT, /* and of a person's pseudonym what it holds */
 } GdprAuditText;
+
+/*
+ * The parts of a record's tags, in their order.  A record is found by its own
+ * row, or by the rows that it belonged to when it was made; by what else a row
+ * is known only its children are.
+ */
+typedef enum GdprAuditPart
+{
+	GDPR_AUDIT_OWN,	 /* the row: its primary key */
+	GDPR_AUDIT_KEYS, /* what else refers to it, and the person that it is */
+	GDPR_AUDIT_UP,	 /* the rows that it belongs to */
+	GDPR_AUDIT_OWNS, /* the rows that belong to it, though they refer to none */
+	GDPR_AUDIT_PARTS
+} GdprAuditPart;
 
 /* Columns whose values make one tag. */
 typedef struct GdprAuditSource
 {
-	bool own;
+	GdprAuditPart part;
 	char *kind; /* NULL: by key */
 	uint8 key[16];
 	int ncolumns;
 	AttrNumber *columns;
 	GdprAuditText *how;
 	FmgrInfo *output;
+	ExprState *condition; /* for which rows; NULL: all */
 	/* the last one made */
 	StringInfoData last;
 	GdprAuditTag last_tag;
@@ -68,7 +86,8 @@ typedef struct GdprAuditRelation
 	int natts;
 	GdprAuditColumn *columns;
 	int nsources;
-	GdprAuditSource *sources; /* own ones first */
+	GdprAuditSource *sources; /* by part */
+	ExprContext *econtext;	  /* NULL where no source has a condition */
 	/* the last array of names that was made, and for which columns */
 	Bitmapset *last_changed;
 	Datum last_names;
@@ -81,21 +100,20 @@ extern GdprAuditRelation *gdpr_audit_relation(Relation relation);
 extern Oid gdpr_audit_protected(Oid relid);
 
 /*
- * The tags of a row's values, appended; those that are there already are not
- * added.  Only own ones, or only others.  *subject is set to the first of a
- * person, unless set.
+ * The tags of one part of a row's, appended; those that are there already are
+ * not added.  subject is set to the first of a person, unless set.
  */
 #define GDPR_AUDIT_MOST_TAGS 32
 typedef struct GdprAuditTags
 {
 	int n;
 	GdprAuditTag tags[GDPR_AUDIT_MOST_TAGS];
+	int count[GDPR_AUDIT_PARTS];
 	int subject; /* -1: none */
 } GdprAuditTags;
 
-extern void gdpr_audit_add_tags(GdprAuditRelation *entry, bool own,
-								const Datum *values, const bool *nulls,
-								GdprAuditTags *tags);
+extern void gdpr_audit_add_tags(GdprAuditRelation *entry, GdprAuditPart part,
+								TupleTableSlot *slot, GdprAuditTags *tags);
 
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_audit_relation_init(void);

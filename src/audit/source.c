@@ -3,10 +3,9 @@
  *	  Finds by which columns the rows of a relation, and whose they are, are
  *	  known to the log.
  *
- * Own keys: the primary key, every set of columns that a link refers to, and
- * the keys of parents that a row brings along ("owns").  Other keys: those of
- * the rows that it belongs to ("owned").  It is written down when a relation is
- * protected and when a map is approved, because building a map costs
+ * By the maps: a link by which a row is owned leads up to whose it is, one by
+ * which it owns another down to that one, and all others lead nowhere.  It is
+ * written down when a relation is protected and when a map is approved, because building a map costs
  * milliseconds that the first write of every session should not pay.
  */
 #include "base/compat.h"
@@ -14,7 +13,6 @@
 #include "audit/source.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
-#include "enctype/enctype.h"
 #include "registry/registry.h"
 #include "subject/graph.h"
 #include "utils/builtins.h"
@@ -30,57 +28,56 @@ names_of(Oid relid, int n, const AttrNumber *columns)
 	return names;
 }
 
+/*
+ * keyed and its columns say which key, columns where the relation at hand has
+ * its values; predicate for which rows, NULL for all.
+ */
 static void
-put_key(Oid relid, bool own, Oid keyed, List *key_columns, List *columns)
+put_key(Oid relid, const char *part, Oid keyed, List *key_columns,
+		List *columns, const char *predicate)
 {
-	Oid types[] = {REGCLASSOID, BOOLOID, REGCLASSOID, NAMEARRAYOID,
-				   NAMEARRAYOID};
-	Datum values[] = {ObjectIdGetDatum(relid), BoolGetDatum(own),
+	Oid types[] = {REGCLASSOID,	 TEXTOID,	   REGCLASSOID,
+				   NAMEARRAYOID, NAMEARRAYOID, TEXTOID};
+	Datum values[] = {ObjectIdGetDatum(relid),
+					  CStringGetTextDatum(part),
 					  ObjectIdGetDatum(keyed),
 					  PointerGetDatum(gdpr_registry_names(key_columns)),
-					  PointerGetDatum(gdpr_registry_names(columns))};
+					  PointerGetDatum(gdpr_registry_names(columns)),
+					  predicate == NULL ? (Datum) 0
+										: CStringGetTextDatum(predicate)};
+	const char *nulls = predicate == NULL ? "     n" : NULL;
 
+	(void) gdpr_sql_run("INSERT INTO gdpr.audit_key (relation, columns) "
+						"VALUES ($1, $2) ON CONFLICT DO NOTHING",
+						2, &types[2], &values[2], NULL, false, SPI_OK_INSERT);
 	(void) gdpr_sql_run(
-		"INSERT INTO gdpr.audit_key (relation, columns) "
-		"SELECT $3, $4 WHERE $1 IS NOT NULL AND $2 IS NOT NULL AND $5 IS NOT NULL "
-		"ON CONFLICT DO NOTHING",
-		5, types, values, NULL, false, SPI_OK_INSERT);
-	(void) gdpr_sql_run(
-		"INSERT INTO gdpr.audit_source (relation, own, key, columns) "
-		"SELECT $1, $2, k.id, $5 FROM gdpr.audit_key k "
+		"INSERT INTO gdpr.audit_source (relation, part, key, columns, predicate) "
+		"SELECT $1, $2, k.id, $5, $6 FROM gdpr.audit_key k "
 		"WHERE k.relation = $3 AND k.columns = $4 AND NOT EXISTS ("
-		"SELECT 1 FROM gdpr.audit_source s WHERE s.relation = $1 AND s.own = $2 "
-		"AND s.key = k.id AND s.columns = $5)",
-		5, types, values, NULL, false, SPI_OK_INSERT);
+		"SELECT 1 FROM gdpr.audit_source s WHERE s.relation = $1 AND s.key = k.id "
+		"AND (s.part = $2 OR (s.part = 'own' AND $2 = 'keys')) "
+		"AND s.columns = $5 AND s.predicate IS NOT DISTINCT FROM $6)",
+		6, types, values, nulls, false, SPI_OK_INSERT);
 }
 
 static void
-put_person(Oid relid, bool own, const char *kind, List *columns)
+put_person(Oid relid, const char *part, const char *kind, List *columns,
+		   const char *predicate)
 {
-	Oid types[] = {REGCLASSOID, BOOLOID, TEXTOID, NAMEARRAYOID};
-	Datum values[] = {ObjectIdGetDatum(relid), BoolGetDatum(own),
+	Oid types[] = {REGCLASSOID, TEXTOID, TEXTOID, NAMEARRAYOID, TEXTOID};
+	Datum values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(part),
 					  CStringGetTextDatum(kind),
-					  PointerGetDatum(gdpr_registry_names(columns))};
+					  PointerGetDatum(gdpr_registry_names(columns)),
+					  predicate == NULL ? (Datum) 0
+										: CStringGetTextDatum(predicate)};
+	const char *nulls = predicate == NULL ? "    n" : NULL;
 
 	(void) gdpr_sql_run(
-		"INSERT INTO gdpr.audit_source (relation, own, kind, columns) "
-		"SELECT $1, $2, $3::name, $4 WHERE NOT EXISTS ("
-		"SELECT 1 FROM gdpr.audit_source s WHERE s.relation = $1 AND s.own = $2 "
-		"AND s.kind = $3::name AND s.columns = $4)",
-		4, types, values, NULL, false, SPI_OK_INSERT);
-}
-
-/* The ledger's pseudonym is of the plaintext, which nobody opens here. */
-static bool
-has_encrypted_key(const GdprMap *map)
-{
-	for (int i = 0; i < map->nkeys; i++)
-	{
-		if (gdpr_enctype_is(
-				getBaseType(get_atttype(map->root->relid, map->keys[i]))))
-			return true;
-	}
-	return false;
+		"INSERT INTO gdpr.audit_source (relation, part, kind, columns, predicate) "
+		"SELECT $1, $2, $3::name, $4, $5 WHERE NOT EXISTS ("
+		"SELECT 1 FROM gdpr.audit_source s WHERE s.relation = $1 AND s.part = $2 "
+		"AND s.kind = $3::name AND s.columns = $4 AND s.predicate IS NOT DISTINCT FROM $5)",
+		5, types, values, nulls, false, SPI_OK_INSERT);
 }
 
 /* The child's columns in the order of the person's key, if it is that. */
@@ -89,8 +86,7 @@ person_columns(const GdprMap *map, const GdprLink *link)
 {
 	List *columns = NIL;
 
-	if (link->parent != map->root || link->ncolumns != map->nkeys ||
-		has_encrypted_key(map))
+	if (link->parent != map->root || link->ncolumns != map->nkeys)
 		return NIL;
 	for (int i = 0; i < map->nkeys; i++)
 	{
@@ -109,8 +105,9 @@ person_columns(const GdprMap *map, const GdprLink *link)
 	return list_length(columns) == map->nkeys ? columns : NIL;
 }
 
+/* top is the relation as maps know it: the topmost parent of relid. */
 static void
-put_link(Oid relid, const GdprMap *map, const GdprLink *link)
+put_link(Oid relid, Oid top, const GdprMap *map, const GdprLink *link)
 {
 	List *child = names_of(link->child_relid, link->ncolumns,
 						   link->child_columns);
@@ -120,34 +117,56 @@ put_link(Oid relid, const GdprMap *map, const GdprLink *link)
 	if (link->belongs != GDPR_BELONGS_OWNED &&
 		link->belongs != GDPR_BELONGS_OWNS)
 		return;
-	if (link->parent->relid == relid)
-		put_key(relid, true, relid, parent, parent);
-	if (link->child->relid != relid)
+	if (link->parent->relid == top)
+		put_key(relid, link->belongs == GDPR_BELONGS_OWNS ? "own" : "keys", top,
+				parent, parent, NULL);
+	if (link->child->relid != top)
 		return;
 	if (link->belongs == GDPR_BELONGS_OWNS)
-		put_key(relid, true, link->parent->relid, parent, child);
+		put_key(relid, "owns", link->parent->relid, parent, child,
+				link->predicate);
 	else if (person_columns(map, link) != NIL)
-		put_person(relid, false, NameStr(map->kind), person_columns(map, link));
+		put_person(relid, "up", NameStr(map->kind), person_columns(map, link),
+				   link->predicate);
 	else
-		put_key(relid, false, link->parent->relid, parent, child);
+		put_key(relid, "up", link->parent->relid, parent, child,
+				link->predicate);
 }
 
+/* A person without a primary key is known by his own. */
 static void
-put_map(Oid relid, const GdprMap *map)
+put_map(Oid relid, Oid top, const GdprMap *map, bool has_key)
 {
 	ListCell *lc;
 
-	if (map->root->relid == relid && !has_encrypted_key(map))
-		put_person(relid, true, NameStr(map->kind),
-				   names_of(relid, map->nkeys, map->keys));
+	if (map->root->relid == top)
+		put_person(relid, has_key ? "keys" : "own", NameStr(map->kind),
+				   names_of(top, map->nkeys, map->keys), NULL);
 	foreach (lc, map->links)
-		put_link(relid, map, lfirst(lc));
+		put_link(relid, top, map, lfirst(lc));
+}
+
+bool
+gdpr_audit_has_own_source(Oid relid)
+{
+	Oid types[] = {REGCLASSOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+	GdprSqlScope scope;
+	bool result;
+
+	gdpr_sql_begin_own(&scope);
+	result = gdpr_sql_run("SELECT 1 FROM gdpr.audit_source "
+						  "WHERE relation = $1 AND part = 'own' LIMIT 1",
+						  1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	gdpr_sql_end_own(&scope);
+	return result;
 }
 
 void
 gdpr_audit_find_sources(Oid relid)
 {
-	GdprRelation *alone = gdpr_graph_relation_alone(relid);
+	GdprRelation *whole = gdpr_graph_relation_alone(relid);
+	bool has_key = whole->nprimary > 0;
 	Oid types[] = {REGCLASSOID};
 	Datum values[] = {ObjectIdGetDatum(relid)};
 	List *maps = NIL;
@@ -159,14 +178,14 @@ gdpr_audit_find_sources(Oid relid)
 	gdpr_sql_begin_own(&scope);
 	(void) gdpr_sql_run("DELETE FROM gdpr.audit_source WHERE relation = $1", 1,
 						types, values, NULL, false, SPI_OK_DELETE);
-	if (alone->relid == relid && alone->nprimary > 0)
+	if (has_key)
 	{
-		List *key = names_of(relid, alone->nprimary, alone->primary);
+		List *key = names_of(whole->relid, whole->nprimary, whole->primary);
 
-		put_key(relid, true, relid, key, key);
+		put_key(relid, "own", whole->relid, key, key, NULL);
 	}
 	foreach (lc, maps)
-		put_map(relid, lfirst(lc));
+		put_map(relid, whole->relid, lfirst(lc), has_key);
 	gdpr_sql_end_own(&scope);
 }
 

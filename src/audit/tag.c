@@ -14,7 +14,8 @@
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "crypto/keyring.h"
-#include "enctype/envelope.h"
+#include "enctype/value.h"
+#include "executor/executor.h"
 #include "subject/key.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -39,6 +40,25 @@ encrypted_text(Datum value)
 	hex = palloc(2 * GDPR_ENVELOPE_TAG_LEN + 1);
 	hex[hex_encode((const char *) env.tag, GDPR_ENVELOPE_TAG_LEN, hex)] = '\0';
 	return hex;
+}
+
+/* What it holds; nobody sees it.  NULL without the key. */
+static char *
+opened_text(Datum value)
+{
+	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
+	GdprEnvelope env;
+	uint8 *payload;
+
+	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) !=
+			GDPR_ENVELOPE_OK ||
+		env.nonce == NULL)
+		return NULL;
+	payload = palloc(env.length + 1);
+	if (gdpr_value_open(&env, payload) != GDPR_OPENED)
+		return NULL;
+	payload[env.length] = '\0';
+	return (char *) payload;
 }
 
 static char *
@@ -71,6 +91,8 @@ value_text(GdprAuditText how, FmgrInfo *output, Datum value)
 	{
 		case GDPR_AUDIT_TAG:
 			return encrypted_text(value);
+		case GDPR_AUDIT_PLAINTEXT:
+			return opened_text(value);
 		case GDPR_AUDIT_CANONICAL:
 			return canonical_text(output, value);
 		case GDPR_AUDIT_BLANKS:
@@ -87,8 +109,7 @@ value_text(GdprAuditText how, FmgrInfo *output, Datum value)
 
 /* The key as subject/key.c writes it: one text, or a json array. */
 static bool
-key_text(GdprAuditSource *source, const Datum *values, const bool *nulls,
-		 StringInfo out)
+key_text(GdprAuditSource *source, const TupleTableSlot *slot, StringInfo out)
 {
 	if (source->ncolumns > 1)
 		appendStringInfoChar(out, '[');
@@ -97,9 +118,10 @@ key_text(GdprAuditSource *source, const Datum *values, const bool *nulls,
 		int at = source->columns[i] - 1;
 		char *text;
 
-		if (at < 0 || nulls[at])
+		if (at < 0 || slot->tts_isnull[at])
 			return false;
-		text = value_text(source->how[i], &source->output[i], values[at]);
+		text = value_text(source->how[i], &source->output[i],
+						  slot->tts_values[at]);
 		if (text == NULL)
 			return false;
 		if (i > 0)
@@ -157,9 +179,39 @@ find_tag(const GdprAuditTags *tags, const GdprAuditTag *tag)
 	return -1;
 }
 
+/* A reference that only some rows make: to one of several sorts of parents. */
+static bool
+is_meant(const GdprAuditRelation *entry, const GdprAuditSource *source,
+		 TupleTableSlot *slot)
+{
+	if (source->condition == NULL)
+		return true;
+	ResetExprContext(entry->econtext);
+	entry->econtext->ecxt_scantuple = slot;
+	return ExecQual(source->condition, entry->econtext);
+}
+
+static int
+add_tag(GdprAuditRelation *entry, GdprAuditPart part, const GdprAuditTag *tag,
+		GdprAuditTags *tags)
+{
+	int at = find_tag(tags, tag);
+
+	if (at >= 0)
+		return at;
+	if (tags->n == GDPR_AUDIT_MOST_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a row of relation %s belongs to too many others to be recorded",
+						entry->label)));
+	tags->tags[tags->n] = *tag;
+	tags->count[part]++;
+	return tags->n++;
+}
+
 void
-gdpr_audit_add_tags(GdprAuditRelation *entry, bool own, const Datum *values,
-					const bool *nulls, GdprAuditTags *tags)
+gdpr_audit_add_tags(GdprAuditRelation *entry, GdprAuditPart part,
+					TupleTableSlot *slot, GdprAuditTags *tags)
 {
 	StringInfoData key;
 
@@ -170,23 +222,13 @@ gdpr_audit_add_tags(GdprAuditRelation *entry, bool own, const Datum *values,
 		GdprAuditTag tag;
 		int at;
 
-		if (source->own != own)
+		if (source->part != part || !is_meant(entry, source, slot))
 			continue;
 		resetStringInfo(&key);
-		if (!key_text(source, values, nulls, &key))
+		if (!key_text(source, slot, &key))
 			continue;
 		remembered_tag(source, &key, &tag);
-		at = find_tag(tags, &tag);
-		if (at < 0)
-		{
-			if (tags->n == GDPR_AUDIT_MOST_TAGS)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("a row of relation %s belongs to too many others to be recorded",
-								entry->label)));
-			at = tags->n++;
-			tags->tags[at] = tag;
-		}
+		at = add_tag(entry, part, &tag, tags);
 		if (source->kind != NULL && tags->subject < 0)
 			tags->subject = at;
 	}

@@ -93,35 +93,35 @@ column_names(GdprAuditRelation *entry, const Bitmapset *changed)
 	return entry->last_names;
 }
 
-/* Own tags of both versions first, then those of the rows it belongs to. */
+/* Of both versions, part by part. */
 static void
-find_tags(GdprAuditRelation *entry, const Versions *versions,
-		  GdprAuditTags *tags, int *own)
+find_tags(GdprAuditRelation *entry, const TriggerData *data,
+		  GdprAuditTags *tags)
 {
+	memset(tags->count, 0, sizeof(tags->count));
 	tags->n = 0;
 	tags->subject = -1;
-	for (int is_own = 1; is_own >= 0; is_own--)
+	for (int part = 0; part < GDPR_AUDIT_PARTS; part++)
 	{
-		if (versions->new_values != NULL)
-			gdpr_audit_add_tags(entry, is_own, versions->new_values,
-								versions->new_nulls, tags);
-		if (versions->old_values != NULL)
-			gdpr_audit_add_tags(entry, is_own, versions->old_values,
-								versions->old_nulls, tags);
-		if (is_own)
-			*own = tags->n;
+		if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+			gdpr_audit_add_tags(entry, part, data->tg_newslot, tags);
+		gdpr_audit_add_tags(entry, part, data->tg_trigslot, tags);
 	}
 }
 
 static void
-record_row(GdprAuditRelation *entry, const char *operation,
-		   const Versions *versions, const Bitmapset *changed)
+record_row(GdprAuditRelation *entry, const TriggerData *data,
+		   const char *operation, const Versions *versions,
+		   const Bitmapset *changed)
 {
 	GdprAuditRecord record = {0};
 	GdprAuditTags tags;
 	StringInfoData payload;
 
-	find_tags(entry, versions, &tags, &record.own);
+	find_tags(entry, data, &tags);
+	record.own = tags.count[GDPR_AUDIT_OWN];
+	record.keys = tags.count[GDPR_AUDIT_KEYS];
+	record.up = tags.count[GDPR_AUDIT_UP];
 	record.relation = entry->label;
 	record.operation = operation;
 	record.columns = column_names(entry, changed);
@@ -163,7 +163,7 @@ gdpr_audit_row(PG_FUNCTION_ARGS)
 										 versions.new_nulls);
 	/* A row that comes or goes is one, though all its columns be null. */
 	if (changed != NULL || strcmp(operation, "update") != 0)
-		record_row(entry, operation, &versions, changed);
+		record_row(entry, data, operation, &versions, changed);
 	return PointerGetDatum(NULL);
 }
 

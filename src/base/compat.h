@@ -133,4 +133,13 @@
 #define GDPR_RUN_ARGUMENTS query, direction, count, once
 #endif
 
+/* Index entries of a new row; needs executor/executor.h. */
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#else
+#define gdpr_compat_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#endif
+
 #endif /* GDPR_COMPAT_H */

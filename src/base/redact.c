@@ -63,6 +63,10 @@ is_plain(const ErrorData *error)
 char *
 gdpr_redact_message(const ErrorData *error, const char *relation)
 {
+	/* What blocks is a list of names that we made. */
+	if (is_plain(error) && error->detail != NULL &&
+		error->sqlerrcode == ERRCODE_GDPR_ERASURE_BLOCKED)
+		return psprintf("%s: %s", error->message, error->detail);
 	if (is_plain(error))
 		return pstrdup(error->message);
 	if (relation != NULL)

@@ -12,6 +12,8 @@
 #include "access/xact.h"
 #include "base/guc.h"
 #include "base/session.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "utils/guc_tables.h"
 
 /* Longer ones are no name of a person at an application. */
@@ -140,4 +142,17 @@ gdpr_session_check_subject(char **newval, void **extra, GucSource source)
 		colon - *newval >= NAMEDATALEN)
 		return refuse(GDPR_SESSION_SUBJECT, "A subject has the form kind:key.");
 	return true;
+}
+
+/*
+ * A dump brings rules before the policies and grants that they made.  Its
+ * scripts run as a superuser, whom no rule binds, with an empty search_path,
+ * which nobody works with.
+ */
+bool
+gdpr_session_is_restoring(void)
+{
+	return superuser() && namespace_search_path != NULL &&
+		   (*namespace_search_path == '\0' ||
+			strcmp(namespace_search_path, "\"\"") == 0);
 }

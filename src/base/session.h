@@ -38,6 +38,9 @@ extern bool gdpr_session_is_setting(const char *name);
  */
 extern void gdpr_session_sweep(void);
 
+/* Does a dump's script run?  It brings rules before what they made. */
+extern bool gdpr_session_is_restoring(void);
+
 /* Of base/guc.c: syntax only, since a hook may run in no transaction. */
 extern bool gdpr_session_check_purpose(char **newval, void **extra,
 									   GucSource source);

@@ -9,18 +9,35 @@
  */
 #include "base/compat.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "base/rows.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 Oid
 gdpr_sql_schema(void)
 {
 	return get_namespace_oid("gdpr", true);
+}
+
+bool
+gdpr_sql_any_row(const char *table)
+{
+	Relation relation = table_open(get_relname_relid(table, gdpr_sql_schema()),
+								   AccessShareLock);
+	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, NULL, 0,
+										  NULL);
+	bool found = HeapTupleIsValid(systable_getnext(scan));
+
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return found;
 }
 
 static Oid
@@ -54,6 +71,7 @@ begin_scope(GdprSqlScope *scope)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
 	scope->nestlevel = NewGUCNestLevel();
+	scope->keeps_settings = true;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -63,7 +81,7 @@ end_scope(GdprSqlScope *scope)
 {
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
-	AtEOXact_GUC(true, scope->nestlevel);
+	AtEOXact_GUC(scope->keeps_settings, scope->nestlevel);
 	SetUserIdAndSecContext(scope->userid, scope->sec_context);
 }
 
@@ -114,14 +132,23 @@ gdpr_sql_begin_canonical(GdprSqlScope *scope)
 	set_local("plan_cache_mode", "force_generic_plan");
 }
 
+/* What the role's triggers SET would else be the session's from then on. */
+void
+gdpr_sql_begin_look(GdprSqlScope *scope, Oid role)
+{
+	gdpr_sql_begin_pinned(scope);
+	scope->keeps_settings = false;
+	SetUserIdAndSecContext(role, scope->sec_context |
+									 SECURITY_LOCAL_USERID_CHANGE |
+									 SECURITY_RESTRICTED_OPERATION |
+									 SECURITY_NOFORCE_RLS);
+}
+
 /* A deferred trigger would fire at commit, as whoever commits. */
 void
 gdpr_sql_begin_role(GdprSqlScope *scope, Oid role)
 {
-	gdpr_sql_begin_pinned(scope);
-	SetUserIdAndSecContext(role, scope->sec_context |
-									 SECURITY_LOCAL_USERID_CHANGE |
-									 SECURITY_RESTRICTED_OPERATION);
+	gdpr_sql_begin_look(scope, role);
 	(void) gdpr_sql_run("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, NULL,
 						false, SPI_OK_UTILITY);
 }

@@ -17,6 +17,7 @@ typedef struct GdprSqlScope
 	Oid userid;
 	int sec_context;
 	int nestlevel;
+	bool keeps_settings; /* that statements inside made */
 } GdprSqlScope;
 
 /* Opens the scope and connects SPI; 55000 when the extension is not there. */
@@ -49,15 +50,27 @@ extern void gdpr_sql_begin_canonical(GdprSqlScope *scope);
  * A scope for statements on users' tables that somebody mightier runs for a
  * role: its rights, search_path pg_catalog, and a restricted operation, in
  * which neither the tables' triggers nor what they leave for the commit can
- * get at more.  Constraints are immediate from here to the end of the
+ * get at more, nor leave settings behind.  Constraints are immediate from here to the end of the
  * transaction.  Ends with gdpr_sql_end_caller().
  */
 extern void gdpr_sql_begin_role(GdprSqlScope *scope, Oid role);
+
+/*
+ * The same for SELECT alone.  The constraints of the caller's transaction, and
+ * the triggers that wait for its end, are left as they are.
+ */
+extern void gdpr_sql_begin_look(GdprSqlScope *scope, Oid role);
 
 /* Runs one statement; checks SPI's result code.  Returns rows processed. */
 extern uint64 gdpr_sql_run(const char *sql, int nargs, Oid *argtypes,
 						   Datum *values, const char *nulls, bool read_only,
 						   int expected);
+
+/*
+ * Has this table of ours a row?  For what everybody's statements ask: a query
+ * would leave its locks with their transactions, and take longer.
+ */
+extern bool gdpr_sql_any_row(const char *table);
 
 /* OID of schema gdpr, InvalidOid when the extension is not created here. */
 extern Oid gdpr_sql_schema(void);

@@ -192,11 +192,16 @@ refuse_duplicate(const char *name, const char *domain)
 const GdprContext *
 gdpr_keyring_reserved(void)
 {
-	const GdprContext *context = gdpr_keyring_context_by_name(
-		GDPR_CONTEXT_RESERVED);
+	static uint32 hash = 0;
+	const GdprContext *context;
 	GdprSqlScope scope;
 
-	if (context != NULL)
+	/* Asked for with every audit record: its name is hashed once. */
+	if (hash == 0)
+		hash = gdpr_keyring_hash(GDPR_CONTEXT_RESERVED);
+	context = gdpr_keyring_context(hash);
+	if (context != NULL &&
+		strcmp(NameStr(context->name), GDPR_CONTEXT_RESERVED) == 0)
 		return context;
 	require_keys();
 	gdpr_sql_begin_own(&scope);

@@ -25,6 +25,7 @@
 #include "enctype/typetree.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_type.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 
@@ -219,6 +220,20 @@ reindexes_encrypted(ReindexStmt *reindex)
 	return gdpr_typetree_relation(relid);
 }
 
+/* Does the command give a column a type with ours in it? */
+static bool
+brings_encrypted(AlterTableCmd *command)
+{
+	Oid typid;
+
+	if (command->subtype != AT_AlterColumnType &&
+		command->subtype != AT_AddColumn)
+		return false;
+	typid = LookupTypeNameOid(NULL, castNode(ColumnDef, command->def)->typeName,
+							  true);
+	return OidIsValid(typid) && gdpr_typetree_look(typid, -1).encrypted;
+}
+
 /* A column that becomes encrypted is one in its errors already. */
 static bool
 alters_encrypted(AlterTableStmt *alter)
@@ -227,7 +242,7 @@ alters_encrypted(AlterTableStmt *alter)
 
 	foreach (cell, alter->cmds)
 	{
-		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AlterColumnType)
+		if (brings_encrypted(lfirst_node(AlterTableCmd, cell)))
 			return true;
 	}
 	return gdpr_typetree_relation(named_relation(alter->relation));

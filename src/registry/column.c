@@ -16,15 +16,6 @@
 GDPR_FUNCTION(gdpr_declare_column);
 GDPR_FUNCTION(gdpr_undeclare_column);
 
-void (*gdpr_registry_column_changed)(Oid relid) = NULL;
-
-static void
-tell(Oid relid)
-{
-	if (gdpr_registry_column_changed != NULL)
-		gdpr_registry_column_changed(relid);
-}
-
 static bool
 category_exists(const char *category)
 {
@@ -116,7 +107,6 @@ gdpr_declare_column(PG_FUNCTION_ARGS)
 	if (column.mask != NULL)
 		gdpr_mask_check(column.relid, attnum, column.mask);
 	gdpr_registry_put_column(&column);
-	tell(column.relid);
 	PG_RETURN_VOID();
 }
 
@@ -134,6 +124,5 @@ gdpr_undeclare_column(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("no such column of relation %s is declared",
 						gdpr_ident_relation(relid))));
-	tell(relid);
 	PG_RETURN_VOID();
 }

@@ -230,3 +230,16 @@ gdpr_predicate_check(Oid relid, const char *text)
 	check_condition(analyse_silently(relid, GDPR_PREDICATE_ALIAS, text));
 	AtEOXact_GUC(true, nestlevel);
 }
+
+Node *
+gdpr_predicate_condition(Oid relid, const char *text)
+{
+	int nestlevel = NewGUCNestLevel();
+	Node *condition;
+
+	set_local("search_path", "pg_catalog, pg_temp");
+	condition = analyse_silently(relid, GDPR_PREDICATE_ALIAS, text);
+	check_condition(condition);
+	AtEOXact_GUC(true, nestlevel);
+	return condition;
+}

@@ -5,6 +5,8 @@
 #ifndef GDPR_PREDICATE_H
 #define GDPR_PREDICATE_H
 
+#include "nodes/nodes.h"
+
 /* The alias of the child in the text that is stored. */
 #define GDPR_PREDICATE_ALIAS "c"
 
@@ -26,5 +28,8 @@ extern char *gdpr_predicate_filter(Oid relid, const char *text);
  * and a name another meaning.  Raises as gdpr_predicate_normalise() does.
  */
 extern void gdpr_predicate_check(Oid relid, const char *text);
+
+/* The same, and the condition itself; the relation is its only one, number 1. */
+extern Node *gdpr_predicate_condition(Oid relid, const char *text);
 
 #endif /* GDPR_PREDICATE_H */

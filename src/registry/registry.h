@@ -83,12 +83,6 @@ extern bool gdpr_registry_delete_subject(const char *kind);
 extern bool gdpr_registry_delete_link(const GdprDeclaredLink *link);
 extern bool gdpr_registry_delete_column(Oid relid, const char *name);
 
-/*
- * Called when a personal column of the relation was declared or taken back;
- * may be NULL.  For higher ranks.
- */
-extern void (*gdpr_registry_column_changed)(Oid relid);
-
 /* A list of char * as the name[] or text[] that our tables hold. */
 extern ArrayType *gdpr_registry_names(const List *names);
 extern ArrayType *gdpr_registry_texts(const List *texts);

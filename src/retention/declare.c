@@ -8,6 +8,7 @@
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "base/attempt.h"
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/input.h"
@@ -18,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "registry/predicate.h"
 #include "registry/registry.h"
 #include "retention/run.h"
@@ -36,8 +38,10 @@ GDPR_FUNCTION(gdpr_retention_plan);
 GDPR_FUNCTION(gdpr_approve_retention);
 GDPR_FUNCTION(gdpr_retention_due);
 
+#define NO_RULE		  PG_INT32_MIN
 #define DEFAULT_BATCH 1000
 #define LARGEST_BATCH 100000
+#define UNKNOWN_ROWS  (-1)
 
 /* Rows whose plan is made at a time, for a look at all of them. */
 #define PLAN_CHUNK 10000
@@ -46,7 +50,7 @@ typedef struct NewRule
 {
 	GdprRule rule;
 	char *every;
-	int replaces; /* number of a rule, 0: none */
+	int replaces; /* number of a rule, NO_RULE: none */
 } NewRule;
 
 /* ---- gdpr.set_retention ---- */
@@ -60,21 +64,29 @@ refuse(const char *message, const char *hint)
 			 errhint("%s", hint)));
 }
 
+static int
+compare_interval(Datum value, const char *text)
+{
+	Datum other = DirectFunctionCall3(interval_in, CStringGetDatum(text),
+									  ObjectIdGetDatum(InvalidOid),
+									  Int32GetDatum(-1));
+
+	return DatumGetInt32(DirectFunctionCall2(interval_cmp, value, other));
+}
+
+/* Not so long that adding it to a date fails. */
 static void
-check_interval(const char *name, const char *text, const char *least)
+check_interval(const char *name, const char *text, const char *least,
+			   const char *most)
 {
 	Datum value;
 
 	if (!gdpr_input_try(INTERVALOID, -1, text, &value) ||
-		DatumGetInt32(DirectFunctionCall2(
-			interval_cmp, value,
-			DirectFunctionCall3(interval_in, CStringGetDatum(least),
-								ObjectIdGetDatum(InvalidOid),
-								Int32GetDatum(-1)))) < 0)
+		compare_interval(value, least) < 0 || compare_interval(value, most) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value of \"%s\"", name),
-				 errhint("It is an interval of at least %s.", least)));
+				 errhint("It is an interval from %s to %s.", least, most)));
 }
 
 static char *
@@ -182,6 +194,7 @@ take_rule(FunctionCallInfo fcinfo, NewRule *new)
 	rule->since = pstrdup(NameStr(*PG_GETARG_NAME(2)));
 	action = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	rule->batch_size = DEFAULT_BATCH;
+	new->replaces = NO_RULE;
 	gdpr_options_parse(PG_GETARG_JSONB_P(4), known, lengthof(known));
 	if (strcmp(action, "anonymise") != 0 && strcmp(action, "delete") != 0)
 		refuse("invalid value of \"action\"",
@@ -209,10 +222,10 @@ check_rule(NewRule *new)
 	if (!gdpr_registry_is_date(rule->relation, since))
 		refuse("the column of \"since\" must be a date or a timestamp",
 			   "Name the column that says how old a row is.");
-	check_interval("keep", rule->keep, "1 second");
+	check_interval("keep", rule->keep, "1 second", "1000 years");
 	if (new->every == NULL)
 		new->every = "1 day";
-	check_interval("every", new->every, "1 second");
+	check_interval("every", new->every, "1 second", "1 year");
 	if (rule->filter != NULL)
 		rule->filter = gdpr_predicate_normalise(rule->relation, rule->filter);
 	rule->runs_as = relation_owner(rule->relation);
@@ -231,7 +244,7 @@ try_rule(GdprRule *rule)
 	ListCell *lc;
 
 	gdpr_target_describe(&run, rule);
-	gdpr_sql_begin_role(&scope, run.role);
+	gdpr_sql_begin_look(&scope, run.role);
 	foreach (lc, run.relation->leaves)
 	{
 		GdprDue due;
@@ -257,7 +270,7 @@ write_rule(const NewRule *new)
 	int64 id;
 
 	values[0] = Int64GetDatum(new->replaces);
-	nulls[0] = new->replaces == 0 ? 'n' : ' ';
+	nulls[0] = new->replaces == NO_RULE ? 'n' : ' ';
 	values[1] = ObjectIdGetDatum(rule->relation);
 	for (int i = 0; i < lengthof(texts); i++)
 	{
@@ -299,9 +312,11 @@ gdpr_set_retention(PG_FUNCTION_ARGS)
 	take_rule(fcinfo, &new);
 	check_rule(&new);
 	/* The rule that is replaced has to be the caller's too. */
-	if (new.replaces != 0)
+	if (new.replaces != NO_RULE)
 		gdpr_registry_check_relation(gdpr_rule_get(new.replaces)->relation);
 	try_rule(&new.rule);
+	if (new.replaces != NO_RULE)
+		gdpr_rule_exclude(new.replaces);
 	PG_RETURN_INT64(write_rule(&new));
 }
 
@@ -324,6 +339,7 @@ gdpr_drop_retention(PG_FUNCTION_ARGS)
 	Datum values[] = {Int64GetDatum(own_rule(fcinfo)->id)};
 	GdprSqlScope scope;
 
+	gdpr_rule_exclude(DatumGetInt64(values[0]));
 	gdpr_sql_begin_own(&scope);
 	(void) gdpr_sql_run("DELETE FROM gdpr.retention_state WHERE rule = $1", 1,
 						types, values, NULL, false, SPI_OK_DELETE);
@@ -354,7 +370,8 @@ count_line(List **lines, Oid relid, const char *action, int64 rows)
 		line = lfirst(lc);
 		if (line->relid == relid && strcmp(line->action, action) == 0)
 		{
-			line->rows += rows;
+			if (rows > 0)
+				line->rows += rows;
 			return;
 		}
 	}
@@ -365,9 +382,18 @@ count_line(List **lines, Oid relid, const char *action, int64 rows)
 	*lines = lappend(*lines, line);
 }
 
-static void
-count_plan(List **lines, const GdprPlan *plan)
+/* Rows at which plans start: those of none are held. */
+typedef struct Counting
 {
+	List **lines;
+	MemoryContext context;
+} Counting;
+
+static int64
+count_plan(GdprPlan *plan, Oid leaf_relid, void *argument)
+{
+	Counting *counting = argument;
+	MemoryContext old = MemoryContextSwitchTo(counting->context);
 	ListCell *lc;
 
 	foreach (lc, plan->leaf_list)
@@ -375,9 +401,11 @@ count_plan(List **lines, const GdprPlan *plan)
 		GdprPlanLeaf *leaf = lfirst(lc);
 
 		for (int i = 0; i < leaf->nrows; i++)
-			count_line(lines, leaf->relid, gdpr_plan_action_name(leaf->rows[i]),
-					   1);
+			count_line(counting->lines, leaf->relid,
+					   gdpr_plan_action_name(leaf->rows[i]), 1);
 	}
+	MemoryContextSwitchTo(old);
+	return plan->nroots;
 }
 
 /* What hangs below the rows is the map's to say. */
@@ -387,27 +415,64 @@ plan_deletes(const GdprRun *run, Oid leaf, const GdprDue *due, List **lines)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext chunk = AllocSetContextCreate(caller, "gdpr retention plan",
 												ALLOCSET_DEFAULT_SIZES);
+	Counting counting = {lines, caller};
+	int64 free = 0;
 
+	MemoryContextSwitchTo(chunk);
 	for (int at = 0; at < due->n; at += PLAN_CHUNK)
 	{
-		GdprPlan *plan;
-
-		MemoryContextSwitchTo(chunk);
-		plan = gdpr_plan_walk_rows(run->map, run->relation, leaf,
-								   due->tids + at, Min(PLAN_CHUNK, due->n - at),
-								   GDPR_PLAN_SHOW);
-		gdpr_plan_decide(plan);
-		gdpr_target_check_notes(plan);
-		MemoryContextSwitchTo(caller);
-		count_plan(lines, plan);
+		free += gdpr_target_plan(run, leaf, due->tids + at,
+								 Min(PLAN_CHUNK, due->n - at), GDPR_PLAN_SHOW,
+								 count_plan, &counting);
 		MemoryContextReset(chunk);
 	}
+	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(chunk);
+	if (free < due->n)
+		count_line(lines, leaf, "hold", due->n - free);
+}
+
+/* What every run would run into is better said now. */
+static void
+plan_masks(const GdprRun *run, Oid leaf, const GdprDue *due)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(caller, "gdpr retention plan",
+												ALLOCSET_DEFAULT_SIZES);
+
+	MemoryContextSwitchTo(chunk);
+	for (int at = 0; at < due->n; at += PLAN_CHUNK)
+	{
+		gdpr_target_check_masks(run, leaf, due->tids + at,
+								Min(PLAN_CHUNK, due->n - at));
+		MemoryContextReset(chunk);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(chunk);
+}
+
+/* What foreign keys do is the server's affair, and not counted. */
+static void
+add_references(const GdprRun *run, List **lines)
+{
+	ListCell *lc;
+
+	foreach (lc, gdpr_rule_references(run->relation))
+	{
+		GdprRuleReference *reference = lfirst(lc);
+
+		if (reference->on_delete == FKCONSTR_ACTION_CASCADE)
+			count_line(lines, reference->child, "cascade", UNKNOWN_ROWS);
+		else if (reference->on_delete == FKCONSTR_ACTION_SETNULL ||
+				 reference->on_delete == FKCONSTR_ACTION_SETDEFAULT)
+			count_line(lines, reference->child, "unlink", UNKNOWN_ROWS);
+	}
 }
 
 static List *
 plan_lines(const GdprRun *run)
 {
+	const char *action = run->rule->anonymise ? "anonymise" : "delete";
 	List *holds = gdpr_hold_active();
 	List *lines = NIL;
 	ListCell *lc;
@@ -428,13 +493,19 @@ plan_lines(const GdprRun *run)
 				due.tids[n++] = due.tids[i];
 		}
 		due.n = n;
+		if (run->rule->anonymise)
+			plan_masks(run, leaf, &due);
 		if (run->rule->anonymise || run->map == NULL)
-			count_line(&lines, leaf,
-					   run->rule->anonymise ? "anonymise" : "delete", due.n);
+			count_line(&lines, leaf, action, due.n);
 		else
 			plan_deletes(run, leaf, &due, &lines);
 		pfree(due.tids);
 	}
+	if (!run->rule->anonymise && run->map == NULL)
+		add_references(run, &lines);
+	/* Nothing due is a plan too, and has a hash to be approved. */
+	if (lines == NIL)
+		count_line(&lines, run->relation->relid, action, 0);
 	return lines;
 }
 
@@ -452,7 +523,7 @@ gdpr_retention_plan(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	gdpr_target_describe(&run, rule);
 	hash = gdpr_rule_hash(rule, run.map, run.relation);
-	gdpr_sql_begin_role(&scope, run.role);
+	gdpr_sql_begin_look(&scope, run.role);
 	lines = plan_lines(&run);
 	foreach (lc, lines)
 	{
@@ -462,6 +533,7 @@ gdpr_retention_plan(PG_FUNCTION_ARGS)
 						  Int64GetDatum(line->rows), CStringGetTextDatum(hash)};
 		bool nulls[lengthof(values)] = {false};
 
+		nulls[2] = line->rows < 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	gdpr_sql_end_caller(&scope);
@@ -517,28 +589,51 @@ may_count(const GdprRelation *relation)
 		   !gdpr_rows_hidden(relation->relid, ACL_SELECT);
 }
 
-/* Due rows of a rule; NULL where the reader may not see them, or none can tell. */
-Datum
-gdpr_retention_due(PG_FUNCTION_ARGS)
+/* What the attempt below takes and gives. */
+typedef struct Count
 {
-	GdprRule *rule = gdpr_rule_get(PG_GETARG_INT64(0));
+	GdprRule *rule;
+	bool seen;
+	int64 rows;
+} Count;
+
+static void
+count_due(void *argument)
+{
+	Count *count = argument;
 	GdprRun run = {0};
 	GdprSqlScope scope;
-	int64 n = 0;
 	List *holds;
 	ListCell *lc;
 
-	if (get_rel_relkind(rule->relation) == '\0' ||
-		!OidIsValid(get_role_oid(rule->runs_as, true)) ||
-		get_attnum(rule->relation, rule->since) <= 0)
-		PG_RETURN_NULL();
-	gdpr_target_describe(&run, rule);
+	gdpr_target_describe(&run, count->rule);
 	if (!may_count(run.relation))
-		PG_RETURN_NULL();
+		return;
 	holds = gdpr_hold_active();
-	gdpr_sql_begin_role(&scope, run.role);
+	gdpr_sql_begin_look(&scope, run.role);
 	foreach (lc, run.relation->leaves)
-		n += gdpr_target_count(&run, lfirst_oid(lc), holds);
+		count->rows += gdpr_target_count(&run, lfirst_oid(lc), holds);
 	gdpr_sql_end_caller(&scope);
-	PG_RETURN_INT64(n);
+	count->seen = true;
+}
+
+/*
+ * Due rows of a rule; NULL where the reader may not see them, or none can tell:
+ * a rule that cannot run must not hide the others from who looks at the view.
+ */
+Datum
+gdpr_retention_due(PG_FUNCTION_ARGS)
+{
+	Count count = {.rule = gdpr_rule_find(PG_GETARG_INT64(0))};
+	ErrorData *error;
+
+	if (count.rule == NULL)
+		PG_RETURN_NULL();
+	error = gdpr_attempt(count_due, &count);
+	if (error != NULL &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	if (error != NULL || !count.seen)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(count.rows);
 }

@@ -8,10 +8,21 @@
 #include "base/ident.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "retention/rule.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+
+/*
+ * Fourth field of advisory lock tags; that of runs is one less.  No lock of the
+ * rule's row: one batch after the other would share it, and who wants to change
+ * the row might never get his turn.
+ */
+#define LOCK_SPACE 0x6766
 
 #define COLUMNS                                                                 \
 	"r.rule, r.relation, r.keep::text, r.since::text, r.action = 'anonymise', " \
@@ -91,7 +102,7 @@ gdpr_rule_due(Oid relation, bool all)
 }
 
 GdprRule *
-gdpr_rule_get(int64 id)
+gdpr_rule_find(int64 id)
 {
 	Oid types[] = {INT8OID};
 	Datum values[] = {Int64GetDatum(id)};
@@ -99,11 +110,53 @@ gdpr_rule_get(int64 id)
 					   "FROM gdpr.retention_rule r WHERE r.rule = $1",
 					   1, types, values);
 
-	if (rules == NIL)
+	return rules == NIL ? NULL : linitial(rules);
+}
+
+GdprRule *
+gdpr_rule_get(int64 id)
+{
+	GdprRule *rule = gdpr_rule_find(id);
+
+	if (rule == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no rule of retention with this number")));
-	return linitial(rules);
+	return rule;
+}
+
+static void
+lock_definition(int64 id, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id,
+						 LOCK_SPACE);
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
+void
+gdpr_rule_exclude(int64 id)
+{
+	lock_definition(id, ExclusiveLock);
+}
+
+bool
+gdpr_rule_lock(const GdprRule *rule)
+{
+	Oid types[] = {INT8OID, TEXTOID};
+	Datum values[] = {Int64GetDatum(rule->id),
+					  CStringGetTextDatum(rule->approved_hash)};
+	GdprSqlScope scope;
+	bool there;
+
+	lock_definition(rule->id, ShareLock);
+	gdpr_sql_begin_own(&scope);
+	there = gdpr_sql_run("SELECT 1 FROM gdpr.retention_rule WHERE rule = $1 "
+						 "AND approved_hash = $2",
+						 2, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	gdpr_sql_end_own(&scope);
+	return there;
 }
 
 GdprMap *
@@ -125,6 +178,80 @@ gdpr_rule_relation(const GdprRule *rule, GdprMap *map)
 			return relation;
 	}
 	return gdpr_graph_relation_alone(rule->relation);
+}
+
+Oid
+gdpr_rule_role(const char *name)
+{
+	Oid role = get_role_oid(name, true);
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("role \"%s\" does not exist any more", name)));
+	return role;
+}
+
+static ArrayType *
+relation_array(const GdprRelation *relation)
+{
+	List *oids = list_append_unique_oid(list_copy(relation->leaves),
+										relation->relid);
+	Datum *values = palloc(sizeof(Datum) * list_length(oids));
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, oids)
+		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
+List *
+gdpr_rule_references(const GdprRelation *relation)
+{
+	MemoryContext target = CurrentMemoryContext;
+	Oid types[] = {OIDARRAYOID};
+	Datum values[] = {PointerGetDatum(relation_array(relation))};
+	List *result = NIL;
+	GdprSqlScope scope;
+	uint64 n;
+
+	gdpr_sql_begin_own(&scope);
+	n = gdpr_sql_run(
+		"SELECT child, on_delete, child::text, name FROM (SELECT "
+		"conrelid::pg_catalog.regclass AS child, confdeltype AS on_delete, conname::text AS name "
+		"FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conparentid = 0 "
+		"AND confrelid = ANY ($1)) r ORDER BY child::text COLLATE \"C\", name COLLATE \"C\"",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+	for (uint64 row = 0; row < n; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(target);
+		GdprRuleReference *reference = palloc0(sizeof(GdprRuleReference));
+
+		reference->child = DatumGetObjectId(field(row, 1));
+		reference->on_delete = DatumGetChar(field(row, 2));
+		reference->name = psprintf("%s %s", text_field(row, 3),
+								   text_field(row, 4));
+		result = lappend(result, reference);
+		MemoryContextSwitchTo(old);
+	}
+	gdpr_sql_end_own(&scope);
+	return result;
+}
+
+/* Without a map, what the foreign keys do is part of what is approved. */
+static void
+put_references(StringInfo out, const GdprRelation *relation)
+{
+	ListCell *lc;
+
+	foreach (lc, gdpr_rule_references(relation))
+	{
+		GdprRuleReference *reference = lfirst(lc);
+
+		gdpr_digest_field(out, reference->name);
+		appendStringInfo(out, "%c;", reference->on_delete);
+	}
 }
 
 char *
@@ -153,5 +280,7 @@ gdpr_rule_hash(const GdprRule *rule, const GdprMap *map,
 		gdpr_digest_field(&out, column->mask);
 		gdpr_digest_field(&out, column->keep ? "keep" : NULL);
 	}
+	if (map == NULL && !rule->anonymise)
+		put_references(&out, relation);
 	return gdpr_digest_hex(out.data, out.len);
 }

@@ -8,7 +8,9 @@
  * later, each time after a longer while.
  *
  * Locks, in this order: the rule (an advisory lock of the session, so that no
- * two run it), then for each batch the table of holds, then rows.
+ * two run it), then for each batch the rule's definition and the table of holds,
+ * so that who drops the rule or places a hold waits for the batch under way and
+ * sees none after it, then rows.
  */
 #include "base/compat.h"
 
@@ -19,7 +21,9 @@
 #include "base/origin.h"
 #include "base/redact.h"
 #include "base/sql.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -47,8 +51,14 @@ GDPR_FUNCTION(gdpr_run_retention);
 /* Persons whose kept rows are looked at in one go. */
 #define MOST_KEPT 100
 
-/* What waits longer for a row's lock goes on without the row. */
+/* What waits longer for a lock is given up, or goes on without the row. */
 #define LOCK_TIMEOUT "1s"
+
+/* How often the definition is compared with what was approved. */
+#define PREPARE_MS 1000
+
+/* Batches that may fail before a run is given up. */
+#define MOST_FAILURES 10
 
 void (*gdpr_retention_wake)(void) = NULL;
 
@@ -58,9 +68,14 @@ typedef struct Work
 	GdprRule *rule;
 	GdprRun run;
 	void (*boundary)(void);
-	MemoryContext context; /* of the rule */
-	MemoryContext batch;   /* reset after each */
+	MemoryContext context;	/* of the rule */
+	MemoryContext prepared; /* of run; reset when it is made anew */
+	MemoryContext batch;	/* reset after each */
+	TimestampTz prepared_at;
+	char *error; /* the first one, as it is shown */
+	int failures;
 	/* in and out of an attempt */
+	void (*what)(void *argument);
 	Oid leaf;
 	GdprDue due;
 	const ItemPointerData *tids;
@@ -121,7 +136,7 @@ note_end(int64 rule, const char *error)
 		write_state(
 			"UPDATE gdpr.retention_state s SET running_since = NULL, failures = failures + 1, "
 			"last_error = $3, next_run = pg_catalog.now() + "
-			"r.every * (least(pg_catalog.power(2, failures), 20) "
+			"r.every * (least(pg_catalog.power(2, least(failures, 5)), 20) "
 			"* (0.87 + 0.26 * pg_catalog.random())) "
 			"FROM gdpr.retention_rule r WHERE s.rule = $1 AND r.rule = $1 AND $2 = 0",
 			rule, 0, error);
@@ -129,11 +144,20 @@ note_end(int64 rule, const char *error)
 
 /* ---- one batch ---- */
 
+/* As for an erasure, and for the same reasons. */
 static void
-set_local(const char *name, const char *value)
+check_session(void)
 {
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("retention runs at isolation level READ COMMITTED only"),
+				 errhint("Under an older snapshot a hold that was just placed would not be seen.")));
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("retention does not run while session_replication_role is \"replica\""),
+				 errhint("Foreign keys are not checked then.")));
 }
 
 static void
@@ -145,7 +169,6 @@ as_role(Work *work, void (*what)(Work *work))
 	PG_TRY();
 	{
 		gdpr_sql_begin_role(&scope, work->run.role);
-		set_local("lock_timeout", LOCK_TIMEOUT);
 		what(work);
 		gdpr_sql_end_caller(&scope);
 	}
@@ -178,9 +201,13 @@ static void
 attempt_prepare(void *argument)
 {
 	Work *work = argument;
-	MemoryContext old = MemoryContextSwitchTo(work->context);
+	MemoryContext old;
 
+	memset(&work->run, 0, sizeof(work->run));
+	MemoryContextReset(work->prepared);
+	old = MemoryContextSwitchTo(work->prepared);
 	gdpr_target_prepare(&work->run, work->rule);
+	work->prepared_at = GetCurrentTimestamp();
 	MemoryContextSwitchTo(old);
 }
 
@@ -196,9 +223,35 @@ attempt_change(void *argument)
 {
 	Work *work = argument;
 
+	check_session();
+	if (!gdpr_rule_lock(work->rule) ||
+		!gdpr_compat_owns_relation(work->rule->relation, work->run.role))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rule was changed or taken back while it ran")));
 	gdpr_hold_lock();
 	as_role(work, change);
 	note_done(work->rule->id, work->changed);
+}
+
+static bool
+is_lock_trouble(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		   error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/* Nobody who sits on a lock keeps the other rules waiting. */
+static void
+attempt_limited(void *argument)
+{
+	Work *work = argument;
+	int nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	work->what(work);
+	AtEOXact_GUC(true, nestlevel);
 }
 
 /* NULL, or what is shown of the error. */
@@ -209,12 +262,12 @@ attempt(Work *work, void (*what)(void *argument))
 	ErrorData *error;
 	char *shown = NULL;
 
-	error = gdpr_attempt(what, work);
-	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
-		!work->skip_locked && what == attempt_change)
+	work->what = what;
+	error = gdpr_attempt(attempt_limited, work);
+	if (error != NULL && is_lock_trouble(error) && what == attempt_change)
 	{
 		work->skip_locked = true;
-		error = gdpr_attempt(what, work);
+		error = gdpr_attempt(attempt_limited, work);
 	}
 	work->skip_locked = false;
 	/* Somebody wants us to stop: that is no fault of the rule. */
@@ -247,73 +300,105 @@ pause_after_batch(void)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 gdpr_guc_retention_delay, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* ---- one rule ---- */
 
+/* False: the run cannot go on. */
+static bool
+must(Work *work, void (*what)(void *argument))
+{
+	char *error = attempt(work, what);
+
+	if (error == NULL)
+		return true;
+	work->error = error;
+	work->failures = MOST_FAILURES;
+	return false;
+}
+
+/* What somebody changed since the approval ends a run that is under way. */
+static bool
+is_as_approved(Work *work)
+{
+	return !TimestampDifferenceExceeds(work->prepared_at, GetCurrentTimestamp(),
+									   PREPARE_MS) ||
+		   must(work, attempt_prepare);
+}
+
+/* One row that cannot be changed does not keep the other batches waiting. */
+static bool
+change_batch(Work *work)
+{
+	char *error = attempt(work, attempt_change);
+
+	if (error == NULL)
+	{
+		work->total += work->changed;
+		return work->changed == work->ntids;
+	}
+	if (work->error == NULL)
+		work->error = error;
+	work->failures++;
+	return false;
+}
+
 /* All that was collected, batch by batch; false: once more would find more. */
-static char *
-change_collected(Work *work, bool *complete)
+static bool
+change_collected(Work *work)
 {
 	int size = work->rule->batch_size;
+	bool complete = work->due.n < MOST_COLLECTED;
 
-	*complete = work->due.n < MOST_COLLECTED;
-	for (int at = 0; at < work->due.n; at += size)
+	for (int at = 0; at < work->due.n && work->failures < MOST_FAILURES;
+		 at += size)
 	{
-		char *error;
-
 		work->tids = work->due.tids + at;
 		work->ntids = Min(size, work->due.n - at);
-		error = attempt(work, attempt_change);
-		if (error != NULL)
-			return error;
-		work->total += work->changed;
-		if (work->changed < work->ntids)
-			*complete = false;
+		if (!is_as_approved(work))
+			break;
+		complete &= change_batch(work);
 		step(work);
 		pause_after_batch();
 	}
-	return NULL;
+	return complete;
 }
 
 /* Until a pass changes nothing more: rows that moved meanwhile come then. */
-static char *
+static void
 change_leaf(Work *work)
 {
 	bool complete;
 	int64 before;
-	char *error;
 
 	do
 	{
 		before = work->total;
-		error = attempt(work, attempt_collect);
+		if (!must(work, attempt_collect))
+			return;
 		step(work);
-		if (error != NULL || work->due.n == 0)
-			return error;
-		error = change_collected(work, &complete);
+		complete = work->due.n == 0 || change_collected(work);
 		pfree(work->due.tids);
-	} while (error == NULL && !complete && work->total > before);
-	return error;
+	} while (work->error == NULL && !complete && work->total > before);
 }
 
-static char *
+static void
 change_relation(Work *work)
 {
-	char *error = attempt(work, attempt_prepare);
+	List *leaves;
 	ListCell *lc;
 
-	if (error != NULL)
-		return error;
+	if (!must(work, attempt_prepare))
+		return;
 	step(work);
-	foreach (lc, work->run.relation->leaves)
+	leaves = list_copy(work->run.relation->leaves);
+	foreach (lc, leaves)
 	{
 		work->leaf = lfirst_oid(lc);
-		error = change_leaf(work);
-		if (error != NULL)
-			return error;
+		if (work->failures < MOST_FAILURES)
+			change_leaf(work);
 	}
-	return NULL;
 }
 
 static void
@@ -323,15 +408,23 @@ rule_lock(LOCKTAG *tag, int64 rule)
 						 (uint32) rule, LOCK_SPACE);
 }
 
+/* While we waited for the lock it may have become another rule, or none. */
+static bool
+find_again(Work *work)
+{
+	work->rule = gdpr_rule_find(work->rule->id);
+	return work->rule != NULL && work->rule->approved_hash != NULL;
+}
+
 static void
 run_locked(Work *work)
 {
-	char *error;
-
+	if (!find_again(work))
+		return;
 	note_start(work->rule->id);
 	step(work);
-	error = change_relation(work);
-	note_end(work->rule->id, error);
+	change_relation(work);
+	note_end(work->rule->id, work->error);
 	step(work);
 }
 
@@ -348,6 +441,8 @@ run_rule(GdprRule *rule, void (*boundary)(void), bool wait,
 		return 0;
 	work.context = AllocSetContextCreate(parent, "gdpr retention rule",
 										 ALLOCSET_DEFAULT_SIZES);
+	work.prepared = AllocSetContextCreate(work.context, "gdpr retention target",
+										  ALLOCSET_DEFAULT_SIZES);
 	work.batch = AllocSetContextCreate(work.context, "gdpr retention batch",
 									   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(work.context);
@@ -389,7 +484,7 @@ attempt_kept(void *argument)
 {
 	Work *work = argument;
 
-	work->run.role = get_role_oid(work->kept->role, false);
+	work->run.role = gdpr_rule_role(work->kept->role);
 	as_role(work, forget_again);
 }
 
@@ -470,6 +565,7 @@ gdpr_run_retention(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("CALL gdpr.run_retention() cannot run inside a transaction block"),
 				 errhint("It commits each batch.")));
+	check_session();
 	context = run_context();
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

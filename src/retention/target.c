@@ -12,17 +12,23 @@
 
 #include "audit/erase.h"
 #include "base/errors.h"
-#include "base/guc.h"
 #include "base/ident.h"
+#include "base/redact.h"
 #include "base/rows.h"
 #include "base/sql.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "registry/predicate.h"
+#include "registry/registry.h"
 #include "retention/target.h"
 #include "rights/execute.h"
 #include "subject/hold.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -31,33 +37,21 @@
 
 /* ---- making ready ---- */
 
-/* "(base + keep) is over" of a link that keeps rows of the relation itself. */
+/* "the period is over" of a link that keeps rows of the relation itself. */
 static char *
-law_condition(const GdprLink *link, Oid leaf)
+law_condition(const GdprLink *link)
 {
-	char *day = psprintf("(c.%s)::pg_catalog.date",
-						 quote_identifier(get_attname(link->child_relid,
-													  link->keep_since,
-													  false)));
-	int month = link->keep_from == GDPR_KEEP_FISCAL_YEAR_END
-					? atoi(gdpr_guc_fiscal_year_end)
-					: 12;
-	int last = link->keep_from == GDPR_KEEP_FISCAL_YEAR_END
-				   ? atoi(gdpr_guc_fiscal_year_end + 3)
-				   : 31;
-	char *base = day;
+	char *column = gdpr_ident_column(link->child_relid, link->keep_since);
+	char date[MAXDATELEN + 1];
 
-	if (link->keep_from != GDPR_KEEP_ROW)
-		base = psprintf(
-			"pg_catalog.make_date(pg_catalog.date_part('year', %s)::integer OPERATOR(pg_catalog.+) "
-			"CASE WHEN pg_catalog.make_date(2001, pg_catalog.date_part('month', %s)::integer, 1) "
-			"OPERATOR(pg_catalog.+) (pg_catalog.date_part('day', %s)::integer OPERATOR(pg_catalog.-) 1) "
-			"OPERATOR(pg_catalog.>) pg_catalog.make_date(2001, %d, %d) THEN 1 ELSE 0 END, %d, %d)",
-			day, day, day, month, last, month, last);
-	return psprintf(
-		" AND ((%s) OPERATOR(pg_catalog.+) %s::pg_catalog.interval) OPERATOR(pg_catalog.<) "
-		"CURRENT_DATE::pg_catalog.timestamp",
-		base, quote_literal_cstr(link->keep));
+	JsonEncodeDateTime(date, DateADTGetDatum(gdpr_plan_last_over(link)),
+					   DATEOID, NULL);
+	return psprintf(" AND (%s(c.%s)::pg_catalog.date OPERATOR(pg_catalog.<=) "
+					"'%s'::pg_catalog.date)",
+					link->predicate == NULL
+						? ""
+						: psprintf("(%s) IS NOT TRUE OR ", link->predicate),
+					column, date);
 }
 
 /* What the law keeps does not go before its time, whatever the rule says. */
@@ -78,7 +72,7 @@ append_laws(StringInfo buf, const GdprRun *run)
 					 errmsg("rows of relation %s are kept as long as those above them",
 							run->relation->label),
 					 errhint("Give the rule to the relation whose date counts.")));
-		appendStringInfoString(buf, law_condition(link, run->relation->relid));
+		appendStringInfoString(buf, law_condition(link));
 	}
 }
 
@@ -110,18 +104,39 @@ find_due(GdprRun *run)
 	AttrNumber since = get_attnum(run->relation->relid, run->rule->since);
 	StringInfoData buf;
 
-	if (since <= 0)
+	if (since <= 0 || !gdpr_registry_is_date(run->relation->relid, since))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("relation %s has no such column", run->relation->label)));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s has no such date column any more",
+						run->relation->label)));
 	find_cutoff(run, since);
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "c.%s OPERATOR(pg_catalog.<=) $1",
-					 gdpr_ident_column(run->relation->relid, since));
+	/* A date is a whole day, and that has to be over. */
+	appendStringInfo(&buf, "c.%s OPERATOR(pg_catalog.%s) $1",
+					 gdpr_ident_column(run->relation->relid, since),
+					 run->cutoff_type == DATEOID ? "<" : "<=");
 	if (run->rule->filter != NULL)
+	{
+		gdpr_predicate_check(run->relation->relid, run->rule->filter);
 		appendStringInfo(&buf, " AND (%s)", run->rule->filter);
+	}
 	append_laws(&buf, run);
 	run->due = buf.data;
+}
+
+static void
+check_leaves(const GdprRelation *relation)
+{
+	ListCell *lc;
+
+	foreach (lc, relation->leaves)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_GDPR_ERASURE_BLOCKED),
+					 errmsg("rows of foreign table %s lie on another server",
+							gdpr_ident_relation(lfirst_oid(lc)))));
+	}
 }
 
 void
@@ -129,12 +144,13 @@ gdpr_target_describe(GdprRun *run, GdprRule *rule)
 {
 	if (get_rel_relkind(rule->relation) == '\0')
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the relation of the rule does not exist any more")));
 	run->rule = rule;
 	run->map = gdpr_rule_map(rule);
 	run->relation = gdpr_rule_relation(rule, run->map);
-	run->role = get_role_oid(rule->runs_as, false);
+	run->role = gdpr_rule_role(rule->runs_as);
+	check_leaves(run->relation);
 	find_due(run);
 }
 
@@ -179,8 +195,8 @@ cutoff_args(const GdprRun *run)
 	return args;
 }
 
-void
-gdpr_target_check_notes(const GdprPlan *plan)
+static void
+check_notes(const GdprPlan *plan)
 {
 	ListCell *lc;
 
@@ -206,7 +222,7 @@ masking(const GdprRun *run, Oid leaf, GdprPlan **plan)
 	nobody->map = run->map;
 	*plan = gdpr_plan_new(nobody, GDPR_PLAN_FORGET);
 	update = gdpr_plan_update_alone(*plan, run->relation, leaf);
-	gdpr_target_check_notes(*plan);
+	check_notes(*plan);
 	if (update->sets == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_BLOCKED),
@@ -270,22 +286,16 @@ take_tids(GdprDue *due, int limit)
 	}
 }
 
-void
-gdpr_target_collect(const GdprRun *run, Oid leaf, List *holds, int limit,
-					GdprDue *due)
+static void
+fetch_due(const GdprRun *run, const char *query, int limit, GdprDue *due,
+		  MemoryContext context)
 {
 	Oid types[] = {run->cutoff_type};
 	Datum values[] = {run->cutoff};
-	MemoryContext context = CurrentMemoryContext;
 	int capacity = FETCH_ROWS;
-	Portal cursor;
+	Portal cursor = SPI_cursor_open_with_args(NULL, query, 1, types, values,
+											  NULL, false, 0);
 
-	check_sight(leaf);
-	due->n = 0;
-	due->tids = palloc(sizeof(ItemPointerData) * capacity);
-	cursor = SPI_cursor_open_with_args(NULL,
-									   due_query(run, leaf, holds, "c.ctid"), 1,
-									   types, values, NULL, false, 0);
 	do
 	{
 		SPI_cursor_fetch(cursor, true, FETCH_ROWS);
@@ -304,6 +314,33 @@ gdpr_target_collect(const GdprRun *run, Oid leaf, List *holds, int limit,
 	SPI_cursor_close(cursor);
 }
 
+void
+gdpr_target_collect(const GdprRun *run, Oid leaf, List *holds, int limit,
+					GdprDue *due)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char *query;
+
+	check_sight(leaf);
+	due->n = 0;
+	due->tids = palloc(sizeof(ItemPointerData) * FETCH_ROWS);
+	query = due_query(run, leaf, holds, "c.ctid");
+	PG_TRY();
+	{
+		fetch_due(run, query, limit, due, context);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		gdpr_redact_rethrow(error, run->relation->label);
+	}
+	PG_END_TRY();
+}
+
 /* Rows of these that are not masked yet, where each has a mask of its own. */
 static int64
 count_unmasked(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
@@ -314,6 +351,18 @@ count_unmasked(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
 
 	gdpr_plan_update_rows(plan, update, tids, ntids);
 	return gdpr_plan_find_pending(plan, update, true);
+}
+
+void
+gdpr_target_check_masks(const GdprRun *run, Oid leaf,
+						const ItemPointerData *tids, int ntids)
+{
+	GdprPlan *plan;
+	GdprPlanUpdate *update = masking(run, leaf, &plan);
+
+	gdpr_plan_update_rows(plan, update, tids, ntids);
+	gdpr_plan_find_broken_checks(plan, update);
+	check_notes(plan);
 }
 
 static int64
@@ -452,17 +501,51 @@ count_changed(const GdprPlan *plan, Oid leaf)
 	return n;
 }
 
-static int64
-delete_by_map(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
-			  int ntids)
+static bool
+is_held(const GdprPlan *plan)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->notes)
+	{
+		if (((GdprPlanNote *) lfirst(lc))->hold)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What hangs below one row may be held, and then this row has to stay; the
+ * others of the batch need not wait for it.
+ */
+int64
+gdpr_target_plan(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
+				 int ntids, GdprPlanMode mode,
+				 int64 (*use)(GdprPlan *plan, Oid leaf, void *argument),
+				 void *argument)
 {
 	GdprPlan *plan = gdpr_plan_walk_rows(run->map, run->relation, leaf, tids,
-										 ntids, GDPR_PLAN_FORGET);
-	GdprAuditPerson *person;
+										 ntids, mode);
+	int half = ntids / 2;
 
 	gdpr_plan_decide(plan);
-	gdpr_target_check_notes(plan);
-	person = gdpr_audit_remember(plan, NULL);
+	if (!is_held(plan))
+	{
+		check_notes(plan);
+		return use(plan, leaf, argument);
+	}
+	if (ntids == 1)
+		return 0;
+	return gdpr_target_plan(run, leaf, tids, half, mode, use, argument) +
+		   gdpr_target_plan(run, leaf, tids + half, ntids - half, mode, use,
+							argument);
+}
+
+static int64
+delete_by_map(GdprPlan *plan, Oid leaf, void *argument)
+{
+	GdprAuditPerson *person = gdpr_audit_remember(plan, NULL);
+
 	gdpr_execute_plan(plan);
 	(void) gdpr_audit_erase(person);
 	return count_changed(plan, leaf);
@@ -497,7 +580,8 @@ gdpr_target_batch(const GdprRun *run, Oid leaf, List *holds,
 	if (n == 0)
 		return 0;
 	if (run->map != NULL && !run->rule->anonymise)
-		return delete_by_map(run, leaf, rows, n);
+		return gdpr_target_plan(run, leaf, rows, n, GDPR_PLAN_FORGET,
+								delete_by_map, NULL);
 	/* What the log knows of the rows goes with what they lose. */
 	person = gdpr_audit_remember_rows(leaf, rows, n);
 	changed = run->rule->anonymise ? mask_rows(run, leaf, holds, rows, n)

@@ -41,6 +41,10 @@ typedef struct GdprDue
 extern void gdpr_target_collect(const GdprRun *run, Oid leaf, List *holds,
 								int limit, GdprDue *due);
 
+/* PD003 when masking the rows would break a CHECK constraint; likewise. */
+extern void gdpr_target_check_masks(const GdprRun *run, Oid leaf,
+									const ItemPointerData *tids, int ntids);
+
 /* How many there are; likewise. */
 extern int64 gdpr_target_count(const GdprRun *run, Oid leaf, List *holds);
 
@@ -53,7 +57,16 @@ extern int64 gdpr_target_batch(const GdprRun *run, Oid leaf, List *holds,
 							   const ItemPointerData *tids, int ntids,
 							   bool skip_locked);
 
-/* What stands in the way of a plan of many rows, as PD003. */
-extern void gdpr_target_check_notes(const GdprPlan *plan);
+/*
+ * The plan of deleting rows of a leaf by the map, decided, for use() to look at
+ * or to carry out; several plans where something below one of the rows is held,
+ * and none for that row.  The sum of what use() returned.  PD003 when something
+ * else than a hold stands in the way.
+ */
+extern int64
+gdpr_target_plan(const GdprRun *run, Oid leaf, const ItemPointerData *tids,
+				 int ntids, GdprPlanMode mode,
+				 int64 (*use)(GdprPlan *plan, Oid leaf, void *argument),
+				 void *argument);
 
 #endif /* GDPR_TARGET_H */

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "registry/predicate.h"
 #include "registry/registry.h"
 #include "rights/ledger.h"
@@ -117,25 +118,76 @@ gdpr_hold_relation(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(write_hold(values, given));
 }
 
+/* A hold in force that is to be released. */
+typedef struct Release
+{
+	bool found;
+	Oid relation; /* InvalidOid: of a person */
+	bool officer; /* the caller may hold persons */
+} Release;
+
+static void
+find_hold(Datum id, Release *release)
+{
+	Oid types[] = {INT8OID, OIDOID};
+	Datum values[] = {id, ObjectIdGetDatum(GetUserId())};
+	GdprSqlScope scope;
+	bool isnull;
+
+	gdpr_sql_begin_own(&scope);
+	release->found =
+		gdpr_sql_run(
+			"SELECT coalesce(relation::oid, 0), pg_catalog.has_function_privilege($2, "
+			"'gdpr.hold_subject(text, name, text, timestamp with time zone)', 'EXECUTE') "
+			"FROM gdpr.hold WHERE id = $1 AND released_at IS NULL",
+			2, types, values, NULL, false, SPI_OK_SELECT) > 0;
+	if (release->found)
+	{
+		HeapTuple row = SPI_tuptable->vals[0];
+
+		release->relation = DatumGetObjectId(
+			SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		release->officer = DatumGetBool(
+			SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	gdpr_sql_end_own(&scope);
+}
+
+/* Who may place such a hold may release it. */
+static void
+check_release(const Release *release)
+{
+	if (!release->found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no such legal hold in force")));
+	if (release->officer)
+		return;
+	if (!OidIsValid(release->relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to release the hold of a person"),
+				 errhint("It takes the duty of the officer.")));
+	gdpr_registry_check_relation(release->relation);
+}
+
 Datum
 gdpr_release_hold(PG_FUNCTION_ARGS)
 {
 	Oid types[] = {INT8OID};
 	Datum values[1];
+	Release release = {0};
 	GdprSqlScope scope;
-	uint64 n;
 
 	gdpr_registry_require(fcinfo, 0, "hold");
 	values[0] = PG_GETARG_DATUM(0);
+	find_hold(values[0], &release);
+	check_release(&release);
 	gdpr_sql_begin_own(&scope);
-	n = gdpr_sql_run(
+	(void) gdpr_sql_run(
 		"UPDATE gdpr.hold SET released_at = pg_catalog.now(), released_by = SESSION_USER "
 		"WHERE id = $1 AND released_at IS NULL",
 		1, types, values, NULL, false, SPI_OK_UPDATE);
 	gdpr_sql_end_own(&scope);
-	if (n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("there is no such legal hold in force")));
 	PG_RETURN_VOID();
 }

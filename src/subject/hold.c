@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "crypto/secret.h"
 #include "miscadmin.h"
+#include "registry/predicate.h"
 #include "storage/lmgr.h"
 #include "subject/hold.h"
 #include "subject/key.h"
@@ -109,12 +110,17 @@ gdpr_hold_active(void)
 
 /* ---- relations ---- */
 
+/* Whoever erases runs the filter: it is looked at again, as a link's is. */
 static bool
 covers(const GdprHold *hold, Oid leaf)
 {
-	return hold->kind == NULL && get_rel_relkind(hold->relation) != '\0' &&
-		   list_member_oid(find_all_inheritors(hold->relation, NoLock, NULL),
-						   leaf);
+	if (hold->kind != NULL || get_rel_relkind(hold->relation) == '\0' ||
+		!list_member_oid(find_all_inheritors(hold->relation, NoLock, NULL),
+						 leaf))
+		return false;
+	if (hold->filter != NULL)
+		gdpr_predicate_check(hold->relation, hold->filter);
+	return true;
 }
 
 char *
@@ -133,6 +139,14 @@ gdpr_hold_condition(List *holds, Oid leaf)
 							 hold->filter ? hold->filter : "true");
 	}
 	return buf.data;
+}
+
+static void
+block(GdprPlan *plan, Oid relid, int64 rows, const char *reason,
+	  const char *blocker)
+{
+	gdpr_plan_block(plan, relid, "none", rows, reason, blocker);
+	((GdprPlanNote *) llast(plan->notes))->hold = true;
 }
 
 static int64
@@ -177,44 +191,13 @@ block_relation(GdprPlan *plan, const GdprHold *hold)
 			continue;
 		n = count_held(hold, leaf, is_touched);
 		if (n > 0)
-			gdpr_plan_block(plan, leaf->relid, "none", n,
-							"its rows must stay as they are for now",
-							psprintf("legal hold " INT64_FORMAT, hold->id));
+			block(plan, leaf->relid, n,
+				  "its rows must stay as they are for now",
+				  psprintf("legal hold " INT64_FORMAT, hold->id));
 	}
 }
 
 /* ---- persons ---- */
-
-static void
-block_subject(GdprPlan *plan, const GdprHold *hold)
-{
-	const char *kind = NameStr(plan->map->kind);
-	uint8 pseudonym[GDPR_TAG_LEN];
-
-	if (plan->subject->key == NULL || strcmp(hold->kind, kind) != 0)
-		return;
-	gdpr_key_pseudonym(kind, plan->subject->key, pseudonym);
-	if (memcmp(pseudonym, hold->pseudonym, GDPR_TAG_LEN) == 0)
-		gdpr_plan_block(plan, plan->map->root->relid, "none", -1,
-						"nothing of this person may go for now",
-						psprintf("legal hold " INT64_FORMAT, hold->id));
-}
-
-void
-gdpr_plan_block_holds(GdprPlan *plan)
-{
-	ListCell *lc;
-
-	foreach (lc, gdpr_hold_active())
-	{
-		GdprHold *hold = lfirst(lc);
-
-		if (hold->kind == NULL)
-			block_relation(plan, hold);
-		else
-			block_subject(plan, hold);
-	}
-}
 
 static void
 refuse_unseen(const GdprHold *hold)
@@ -239,7 +222,8 @@ new_set(void)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static void
+/* False: they cannot all be seen. */
+static bool
 add_rows(HTAB *set, const GdprHold *hold)
 {
 	GdprSubject *subject;
@@ -248,16 +232,15 @@ add_rows(HTAB *set, const GdprHold *hold)
 	GdprPlan *plan;
 
 	if (hold->subject == NULL)
-		refuse_unseen(hold);
+		return false;
 	subject = gdpr_key_resolve(hold->subject, hold->kind, false);
 	if (!subject->found)
-		return;
+		return true;
 	plan = gdpr_plan_walk(subject, GDPR_PLAN_SHOW);
-	if (plan->denied != NIL)
-		refuse_unseen(hold);
 	hash_seq_init(&scan, plan->rows);
 	while ((row = hash_seq_search(&scan)) != NULL)
 		(void) hash_search(set, &row->id, HASH_ENTER, NULL);
+	return plan->denied == NIL;
 }
 
 /* A kind that was taken back holds nobody's rows any more. */
@@ -290,7 +273,8 @@ gdpr_hold_rows(List *holds, Oid relation)
 			continue;
 		if (set == NULL)
 			set = new_set();
-		add_rows(set, hold);
+		if (!add_rows(set, hold))
+			refuse_unseen(hold);
 	}
 	return set;
 }
@@ -306,4 +290,98 @@ gdpr_hold_has(HTAB *rows, Oid leaf, const ItemPointerData *tid)
 	id.leaf = leaf;
 	ItemPointerCopy(tid, &id.tid);
 	return hash_search(rows, &id, HASH_FIND, NULL) != NULL;
+}
+
+/* ---- what stands in the way of a plan ---- */
+
+static bool
+is_of_plan(const GdprPlan *plan, const GdprHold *hold)
+{
+	const char *kind = NameStr(plan->map->kind);
+	uint8 pseudonym[GDPR_TAG_LEN];
+
+	if (plan->subject->key == NULL || strcmp(hold->kind, kind) != 0)
+		return false;
+	gdpr_key_pseudonym(kind, plan->subject->key, pseudonym);
+	return memcmp(pseudonym, hold->pseudonym, GDPR_TAG_LEN) == 0;
+}
+
+static bool
+may_share_rows(const GdprPlan *plan, const GdprMap *map)
+{
+	ListCell *lc;
+
+	foreach (lc, plan->leaf_list)
+	{
+		if (gdpr_graph_relation(map, ((GdprPlanLeaf *) lfirst(lc))->relid) !=
+			NULL)
+			return true;
+	}
+	return false;
+}
+
+static int64
+count_shared(const GdprPlanLeaf *leaf, HTAB *set)
+{
+	int64 n = 0;
+
+	for (int i = 0; i < leaf->nrows; i++)
+		n += is_touched(leaf->rows[i]) &&
+			 gdpr_hold_has(set, leaf->relid, &leaf->rows[i]->id.tid);
+	return n;
+}
+
+/* A row may be of two persons: the held one's stay, whoever else goes. */
+static void
+block_shared(GdprPlan *plan, const GdprHold *hold)
+{
+	char *name = psprintf("legal hold " INT64_FORMAT, hold->id);
+	HTAB *set = new_set();
+	ListCell *lc;
+
+	if (!add_rows(set, hold))
+		block(plan, plan->map->root->relid, -1,
+			  "a held person's rows cannot all be seen by this role", name);
+	foreach (lc, plan->leaf_list)
+	{
+		GdprPlanLeaf *leaf = lfirst(lc);
+		int64 n = count_shared(leaf, set);
+
+		if (n > 0)
+			block(plan, leaf->relid, n,
+				  "they are a held person's too, of whom nothing may go", name);
+	}
+}
+
+static void
+block_subject(GdprPlan *plan, const GdprHold *hold)
+{
+	GdprMap *map;
+
+	if (is_of_plan(plan, hold))
+	{
+		block(plan, plan->map->root->relid, -1,
+			  "nothing of this person may go for now",
+			  psprintf("legal hold " INT64_FORMAT, hold->id));
+		return;
+	}
+	map = map_of(hold, gdpr_graph_kinds());
+	if (map != NULL && may_share_rows(plan, map))
+		block_shared(plan, hold);
+}
+
+void
+gdpr_plan_block_holds(GdprPlan *plan)
+{
+	ListCell *lc;
+
+	foreach (lc, gdpr_hold_active())
+	{
+		GdprHold *hold = lfirst(lc);
+
+		if (hold->kind == NULL)
+			block_relation(plan, hold);
+		else
+			block_subject(plan, hold);
+	}
 }

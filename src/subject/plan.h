@@ -48,14 +48,16 @@ struct GdprPlanRow
 	bool shared;  /* others need the parent: it is left alone */
 	bool reduced; /* to be deleted, but a row that stays needs it */
 	GdprAction action;
-	GdprLink *link; /* that decided; NULL for the root */
-	List *unlinks;	/* GdprLink, to be set null when the row stays */
-	int rank;		/* of the action among the links' */
+	GdprAction then_action; /* when it is kept no longer */
+	GdprLink *link;			/* that decided; NULL for the root */
+	List *unlinks;			/* GdprLink, to be set null when the row stays */
+	int rank;				/* of the action among the links' */
 	bool has_base;
 	DateADT base; /* what the period of a kept row counts from */
 	bool has_until;
 	DateADT until;
 	bool endless;		/* kept, with no date to count from */
+	bool ended;			/* its period is over, or that of a row below */
 	const char *ground; /* of keeping, NULL without one */
 	const char *reason; /* where it is not the link's */
 	bool pending;		/* its update would change something */
@@ -83,6 +85,7 @@ typedef struct GdprPlanUpdate
 {
 	GdprPlanLeaf *leaf;
 	bool masked;   /* declared columns take their masks */
+	bool ended;	   /* and those too that were kept for a ground */
 	List *unlinks; /* GdprLink */
 	GdprPlanRow **rows;
 	int nrows;
@@ -138,6 +141,7 @@ typedef struct GdprPlanNote
 	int64 rows; /* -1: not known */
 	char *reason;
 	char *blocker; /* NULL: only worth a line */
+	bool hold;	   /* that is a legal hold */
 } GdprPlanNote;
 
 typedef struct GdprPlan
@@ -146,6 +150,7 @@ typedef struct GdprPlan
 	GdprMap *map;
 	GdprSubject *subject;
 	GdprPlanMode mode;
+	int nroots;		 /* rows that the walk starts from */
 	HTAB *rows;		 /* GdprPlanRow by GdprRowId */
 	List *leaf_list; /* in order of discovery */
 	GdprPlanEdge *edges;
@@ -197,6 +202,10 @@ extern char *gdpr_plan_from(const GdprPlanLeaf *leaf, const char *alias);
 extern char *gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias,
 							 int arg);
 
+/* The same with an expression in the place of the argument. */
+extern char *gdpr_plan_where_tid(const GdprPlanLeaf *leaf, const char *alias,
+								 const char *tids);
+
 /* tid[] of rows; only those that keep() accepts, all when NULL. */
 extern Datum gdpr_plan_tids(GdprPlanRow **rows, int nrows,
 							bool (*keep)(const GdprPlanRow *row));
@@ -244,6 +253,9 @@ extern void gdpr_plan_find_until(GdprPlan *plan);
 
 /* The day that periods are compared with. */
 extern DateADT gdpr_plan_today(void);
+
+/* The last day of which a period of the link that counts from it is over. */
+extern DateADT gdpr_plan_last_over(const GdprLink *link);
 
 /* plan_update.c: what changes in rows that stay. */
 extern void gdpr_plan_find_updates(GdprPlan *plan);
@@ -293,7 +305,7 @@ extern bool gdpr_plan_update_is_per_row(const GdprPlanUpdate *update);
 extern char *gdpr_plan_update_sets(const GdprPlanUpdate *update);
 extern char *gdpr_plan_update_pending(const GdprPlanUpdate *update);
 
-/* plan_hold.c: rows that somebody forbade to touch block the plan. */
+/* hold.c: rows that somebody forbade to touch block the plan. */
 extern void gdpr_plan_block_holds(GdprPlan *plan);
 
 /* plan_check.c */

@@ -52,16 +52,22 @@ gdpr_plan_from(const GdprPlanLeaf *leaf, const char *alias)
 }
 
 char *
-gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias, int arg)
+gdpr_plan_where_tid(const GdprPlanLeaf *leaf, const char *alias,
+					const char *tids)
 {
-	char *tid = psprintf("%s.ctid OPERATOR(pg_catalog.=) ANY ($%d)", alias,
-						 arg);
+	char *tid = psprintf("%s.ctid OPERATOR(pg_catalog.=) %s", alias, tids);
 
 	if (leaf->direct)
 		return tid;
 	return psprintf(
 		"%s AND %s.tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", tid,
 		alias, leaf->relid);
+}
+
+char *
+gdpr_plan_where(const GdprPlanLeaf *leaf, const char *alias, int arg)
+{
+	return gdpr_plan_where_tid(leaf, alias, psprintf("ANY ($%d)", arg));
 }
 
 Datum
@@ -117,7 +123,7 @@ gdpr_plan_block(GdprPlan *plan, Oid relid, const char *action, int64 rows,
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	note = palloc(sizeof(GdprPlanNote));
+	note = palloc0(sizeof(GdprPlanNote));
 	note->relid = relid;
 	note->action = action;
 	note->rows = rows;

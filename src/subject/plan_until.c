@@ -22,6 +22,9 @@
 /* 1 January 200000; periods are no longer than 1000 years. */
 #define LATEST_BASE (date2j(200000, 1, 1) - POSTGRES_EPOCH_JDATE)
 
+/* In days; and a year until the period begins. */
+#define LONGEST_PERIOD (1002 * 366)
+
 static bool
 raise_date(bool *has, DateADT *date, DateADT other)
 {
@@ -110,8 +113,14 @@ spread_until(GdprPlanEdge *edge)
 	GdprPlanRow *child = edge->child;
 	bool changed = false;
 
-	if ((!parent->reduced && !parent->shared) || child->ground == NULL)
+	if (!parent->reduced && !parent->shared)
 		return false;
+	if (child->ground == NULL)
+	{
+		changed = child->ended && !parent->ended;
+		parent->ended |= child->ended;
+		return changed;
+	}
 	if (parent->ground == NULL ||
 		(child->has_until &&
 		 (!parent->has_until || child->until > parent->until)))
@@ -150,6 +159,8 @@ take_period(GdprPlanEdge *edge)
 
 	if (!keeps(edge))
 		return;
+	/* Of several links the strongest, as everywhere. */
+	row->then_action = Max(row->then_action, edge->link->then_action);
 	if (row->ground == NULL)
 		row->ground = edge->link->ground;
 	if (row->has_base && raise_date(&row->has_until, &row->until,
@@ -165,7 +176,8 @@ end_keeping(GdprPlanEdge *edge, DateADT today)
 
 	if (!keeps(edge) || !row->has_until || row->endless || row->until >= today)
 		return;
-	row->action = row->link->then_action;
+	row->ended = true;
+	row->action = row->then_action;
 	row->ground = NULL;
 	row->has_until = false;
 	row->reason = "its period of keeping is over";
@@ -177,6 +189,26 @@ gdpr_plan_today(void)
 	return DatumGetDateADT(DirectFunctionCall1(
 		timestamptz_date,
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
+}
+
+/* Later days have later ends, so it is found by halving. */
+DateADT
+gdpr_plan_last_over(const GdprLink *link)
+{
+	DateADT today = gdpr_plan_today();
+	DateADT over = today - LONGEST_PERIOD;
+	DateADT open = today;
+
+	while (open - over > 1)
+	{
+		DateADT middle = over + (open - over) / 2;
+
+		if (period_end(link, middle) < today)
+			over = middle;
+		else
+			open = middle;
+	}
+	return over;
 }
 
 void

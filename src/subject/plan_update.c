@@ -37,6 +37,7 @@ static GdprPlanUpdate *
 update_of(GdprPlan *plan, GdprPlanRow *row)
 {
 	bool masked = gdpr_plan_is_masked(row);
+	bool ended = masked && row->ended && row->ground == NULL;
 	GdprPlanUpdate *update;
 	ListCell *lc;
 
@@ -44,6 +45,7 @@ update_of(GdprPlan *plan, GdprPlanRow *row)
 	{
 		update = lfirst(lc);
 		if (update->leaf == row->leaf && update->masked == masked &&
+			update->ended == ended &&
 			list_difference_ptr(update->unlinks, row->unlinks) == NIL &&
 			list_difference_ptr(row->unlinks, update->unlinks) == NIL)
 			return update;
@@ -51,6 +53,7 @@ update_of(GdprPlan *plan, GdprPlanRow *row)
 	update = palloc0(sizeof(GdprPlanUpdate));
 	update->leaf = row->leaf;
 	update->masked = masked;
+	update->ended = ended;
 	update->unlinks = row->unlinks;
 	plan->updates = lappend(plan->updates, update);
 	return update;
@@ -172,7 +175,7 @@ add_mask(GdprPlan *plan, GdprPlanUpdate *update, const GdprColumn *column)
 	GdprMask mask;
 	const char *conflict;
 
-	if (column->keep || gdpr_plan_has_set(update, attnum) ||
+	if ((column->keep && !update->ended) || gdpr_plan_has_set(update, attnum) ||
 		is_generated(relid, attnum))
 		return;
 	if (!gdpr_mask_parse(column->mask, &mask))
@@ -372,6 +375,11 @@ is_pending(const GdprPlanRow *row)
 	return row->pending;
 }
 
+/*
+ * The addresses lead to the rows, one look-up each: so the join is by address
+ * alone, and the planner is not told how many there are, which would let it
+ * read the whole table instead.
+ */
 static char *
 values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 			GdprArgs *args)
@@ -388,7 +396,7 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 
 		if (set->pseudonyms == NULL)
 			continue;
-		appendStringInfo(&from, ", pg_catalog.unnest($%d)",
+		appendStringInfo(&from, ", pg_catalog.unnest((SELECT $%d))",
 						 gdpr_statement_arg(args, TEXTARRAYOID,
 											text_array(update, set,
 													   pending_only)));
@@ -396,8 +404,8 @@ values_text(const GdprPlanUpdate *update, bool pending_only, int tids,
 	}
 	if (from.len == 0)
 		return NULL;
-	return psprintf("ROWS FROM (pg_catalog.unnest($%d)%s) AS m(tid%s)", tids,
-					from.data, names.data);
+	return psprintf("ROWS FROM (pg_catalog.unnest((SELECT $%d))%s) AS m(tid%s)",
+					tids, from.data, names.data);
 }
 
 /* A value that is null already is nobody's and stays so. */
@@ -437,10 +445,10 @@ gdpr_plan_update_text(const GdprPlanUpdate *update, bool pending_only,
 
 	text->values = values_text(update, pending_only, arg, args);
 	text->sets = gdpr_plan_update_sets(update);
-	text->where = gdpr_plan_where(update->leaf, "c", arg);
-	if (text->values != NULL)
-		text->where = psprintf("c.ctid OPERATOR(pg_catalog.=) m.tid AND %s",
-							   text->where);
+	if (text->values == NULL)
+		text->where = gdpr_plan_where(update->leaf, "c", arg);
+	else
+		text->where = gdpr_plan_where_tid(update->leaf, "c", "m.tid");
 }
 
 static bool

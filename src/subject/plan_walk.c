@@ -451,6 +451,7 @@ add_root(GdprPlan *plan, GdprRelation *relation, Oid leaf, ItemPointer tid)
 	root->owned = root->exported = true;
 	root->action = GDPR_ACTION_DELETE;
 	root->rank = RANK_ROOT;
+	plan->nroots++;
 	enqueue(root);
 }
 

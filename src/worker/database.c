@@ -136,6 +136,9 @@ gdpr_worker_database_main(Datum arg)
 					PGC_S_OVERRIDE);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_type, PGC_USERSET,
 					PGC_S_OVERRIDE);
+	/* A hold that was just placed has to be seen, whatever others prefer. */
+	SetConfigOption("default_transaction_isolation", "read committed",
+					PGC_SUSET, PGC_S_OVERRIDE);
 	if (!has_work())
 		gdpr_worker_shared_report_idle();
 	else

@@ -47,7 +47,8 @@ write_conf() {
 
 # start_server NAME [CONF]: a server of its own in $WORK/NAME, with the settings of the
 # file CONF too; sets PGHOST, PGPORT, PGUSER, PGDATABASE and GDPR_PGDATA.  A second call
-# with the same name does nothing.
+# with the same name does nothing.  Where $server_conf is set, that file stands for what
+# every server gets.
 start_server() {
 	local dir=$WORK/$1
 	export PGHOST=$dir PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
@@ -60,7 +61,7 @@ start_server() {
 		return 1
 	fi
 	{
-		cat "$WORK/server.conf"
+		cat "${server_conf:-$WORK/server.conf}"
 		echo "unix_socket_directories = '$dir'"
 		echo "max_connections = 50"
 		echo "log_line_prefix = '%m [%p] %q%d '"

@@ -57,7 +57,8 @@ SELECT * FROM gdpr.allow('access_sales', 'acc.customer', '{contact}');
 \set VERBOSITY sqlstate
 -- nothing is changed by a dry run
 CREATE TEMP TABLE catalogs AS SELECT c.oid, c.relacl::text, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c WHERE relnamespace = 'acc'::regnamespace;
-SELECT role, category, via, before, after FROM gdpr.allow('access_sales', 'acc.customer', '{contact}', options => '{"others": "keep", "dry_run": true}') ORDER BY 1, 2, 3;
+SELECT role, category, via, before, after FROM gdpr.allow('access_sales', 'acc.customer', '{contact}', options => '{"others": "keep", "dry_run": true}')
+	WHERE role LIKE 'access_%' ORDER BY 1, 2, 3;
 SELECT count(*) FROM (SELECT c.oid, c.relacl::text, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c WHERE relnamespace = 'acc'::regnamespace
 	EXCEPT SELECT * FROM catalogs) x;
 SELECT count(*) FROM gdpr.access_rule;
@@ -225,6 +226,13 @@ ALTER ROLE access_member SET gdpr.purpose = 'acc_support';
 SELECT role, relation, category, privileges, rows, purposes, via, bypasses FROM gdpr.access_matrix
 	WHERE relation::text LIKE 'acc.%' AND role LIKE 'access_%' ORDER BY relation::text, role, category, via;
 
+-- a column that becomes personal is taken from those without its category
+SELECT count(*) > 0 FROM gdpr.allow('access_sales', 'acc.line');
+SELECT gdpr.declare_column('acc.line', 'product', 'free_text');
+SELECT has_column_privilege('access_sales', 'acc.line', 'product', 'SELECT');
+SELECT gdpr.undeclare_column('acc.line', 'product');
+SELECT has_column_privilege('access_sales', 'acc.line', 'product', 'SELECT');
+
 -- parts: direct access is closed, later ones too
 CREATE TABLE acc.visit (id int, at date, page text) PARTITION BY RANGE (at);
 CREATE TABLE acc.visit_1 PARTITION OF acc.visit FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
@@ -247,7 +255,7 @@ SELECT gdpr.release('acc.visit');
 SELECT count(*) FROM (SELECT c.oid, c.relacl::text, c.relrowsecurity, c.relforcerowsecurity FROM pg_class c WHERE relname IN ('customer', 'line')
 	AND relnamespace = 'acc'::regnamespace EXCEPT SELECT * FROM catalogs) x;
 SELECT attname, attacl FROM pg_attribute WHERE attrelid IN ('acc.customer'::regclass, 'acc.line'::regclass) AND attacl IS NOT NULL;
-SELECT polname, polrelid::regclass FROM pg_policy WHERE polrelid IN ('acc.customer'::regclass, 'acc.line'::regclass, 'acc.visit'::regclass);
+SELECT count(*) FROM pg_policy WHERE polrelid IN ('acc.customer'::regclass, 'acc.line'::regclass, 'acc.visit'::regclass);
 SELECT count(*) FROM gdpr.access_rule;
 SELECT count(*) FROM gdpr.access_original;
 SET ROLE access_group;

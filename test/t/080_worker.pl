@@ -83,10 +83,12 @@ $node->safe_psql('shop', $rule);
 $node->poll_query_until('shop', "SELECT count(*) >= 2 * $batch FROM done") or die 'nothing happens';
 is($node->safe_psql('shop', q(SELECT running_since IS NOT NULL FROM gdpr.retention_state)), 't',
 	'the rule is under way, as its status says');
-kill 9, worker_pid('shop');
+my $killed = worker_pid('shop');
+kill 9, $killed;
 
-# The postmaster takes everybody down and starts again by itself.
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+# The postmaster takes everybody down and starts again by itself; until it does, it answers.
+$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $killed)")
+	or die 'the server does not come back';
 $node->poll_query_until('shop', 'SELECT true') or die 'the database does not come back';
 my ($before) = $node->safe_psql('shop', "SELECT min(n) FROM (SELECT $rows - count(*) AS n FROM item WHERE name IS NOT NULL AND id > 0) x");
 cmp_ok($before, '<', $rows, 'the crash came in the middle');
