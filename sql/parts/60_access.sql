@@ -241,6 +241,7 @@ CREATE VIEW gdpr.access_matrix AS
 		CASE WHEN d.rolsuper OR d.rolbypassrls OR NOT d.relrowsecurity THEN 'all'
 			ELSE coalesce((
 				SELECT pg_catalog.string_agg(DISTINCT CASE WHEN r.decision OPERATOR(pg_catalog.=) 'keep' THEN 'all'
+					WHEN r.own IS NOT NULL AND r.filter IS NOT NULL THEN 'own and filter'
 					WHEN r.own IS NOT NULL THEN 'own' WHEN r.filter IS NOT NULL THEN 'filter' ELSE 'all' END, ', ')
 				FROM gdpr.access_rule r
 				WHERE r.relation OPERATOR(pg_catalog.=) d.relation AND r.decision OPERATOR(pg_catalog.<>) 'deny'
