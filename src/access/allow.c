@@ -11,12 +11,10 @@
 
 #include "access/compile.h"
 #include "access/follow.h"
-#include "access/guard.h"
 #include "access/matrix.h"
 #include "access/privilege.h"
 #include "access/rule.h"
 #include "access/xact.h"
-#include "base/attempt.h"
 #include "base/ident.h"
 #include "base/options.h"
 #include "base/sql.h"
@@ -396,10 +394,8 @@ look(void *argument)
 static void
 run(void (*what)(void *argument), Work *work)
 {
-	bool changing = gdpr_access_set_changing(true);
-	ErrorData *error = gdpr_attempt(what, work);
+	ErrorData *error = gdpr_access_try(what, work);
 
-	(void) gdpr_access_set_changing(changing);
 	if (error != NULL && !work->take_back)
 		ReThrowError(error);
 	work->take_back = false;

@@ -175,13 +175,28 @@ follow_parts(void *argument)
 	gdpr_sql_end_own(&scope);
 }
 
-void
-gdpr_access_work(void (*work)(void *argument), void *argument)
+/* The text of our statements has the filter in it, with the user's literals. */
+ErrorData *
+gdpr_access_try(void (*work)(void *argument), void *argument)
 {
 	bool before = gdpr_access_set_changing(true);
 	ErrorData *error = gdpr_attempt(work, argument);
 
 	(void) gdpr_access_set_changing(before);
+	if (error != NULL)
+	{
+		error->context = NULL;
+		error->internalquery = NULL;
+		error->internalpos = 0;
+	}
+	return error;
+}
+
+void
+gdpr_access_work(void (*work)(void *argument), void *argument)
+{
+	ErrorData *error = gdpr_access_try(work, argument);
+
 	if (error != NULL)
 		ReThrowError(error);
 }

@@ -11,4 +11,7 @@
  */
 extern void gdpr_access_work(void (*work)(void *argument), void *argument);
 
+/* The same, but the error is returned; NULL when the work is done. */
+extern ErrorData *gdpr_access_try(void (*work)(void *argument), void *argument);
+
 #endif /* GDPR_ACCESS_FOLLOW_H */

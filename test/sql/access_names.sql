@@ -1,5 +1,6 @@
 -- Access rules over names of any shape, and a key of two columns.
 SET client_min_messages = warning;
+SET DateStyle = 'ISO, YMD';
 create role "access o'""wner"; create role "access we;ird -- ""r'"; create schema "s ""; drop"; grant usage on schema "s ""; drop" to public;
 create table "s ""; drop"."t' ""x" ("k' ""1" text, "k2)" date, "n ""n" text, primary key ("k' ""1", "k2)"));
 create table "s ""; drop"."c' ""x" (id int primary key, "f1""" text, "f2'" date, foreign key ("f1""", "f2'") references "s ""; drop"."t' ""x");
