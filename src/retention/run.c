@@ -327,6 +327,18 @@ is_as_approved(Work *work)
 		   must(work, attempt_prepare);
 }
 
+/*
+ * A batch that a crash takes is done again, rows and count being one; so its
+ * commit need not wait for the disk.  That of the run's end does, and covers
+ * all before it.
+ */
+static void
+commit_lazily(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /* One row that cannot be changed does not keep the other batches waiting. */
 static bool
 change_batch(Work *work)
@@ -336,6 +348,7 @@ change_batch(Work *work)
 	if (error == NULL)
 	{
 		work->total += work->changed;
+		commit_lazily();
 		return work->changed == work->ntids;
 	}
 	if (work->error == NULL)

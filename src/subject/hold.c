@@ -260,7 +260,7 @@ map_of(const GdprHold *hold, List *kinds)
 HTAB *
 gdpr_hold_rows(List *holds, Oid relation)
 {
-	List *kinds = gdpr_graph_kinds();
+	List *kinds = holds == NIL ? NIL : gdpr_graph_kinds();
 	HTAB *set = NULL;
 	ListCell *lc;
 
