@@ -232,6 +232,10 @@ FROM (
 	FROM gdpr.protected p
 	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation)
 	UNION ALL
+	SELECT DISTINCT 0, format('SELECT gdpr.release(%L);', r.relation)
+	FROM gdpr.access_rule r
+	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relation)
+	UNION ALL
 	SELECT 1, format('SELECT * FROM gdpr.decrypt_column(%L, %L);', c.oid::regclass, a.attname)
 	FROM pg_attribute a
 	JOIN pg_class c ON c.oid = a.attrelid

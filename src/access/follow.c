@@ -188,6 +188,7 @@ gdpr_access_try(void (*work)(void *argument), void *argument)
 		error->context = NULL;
 		error->internalquery = NULL;
 		error->internalpos = 0;
+		error->cursorpos = 0;
 	}
 	return error;
 }
