@@ -37,6 +37,7 @@ OBJS = \
 	src/audit/erase.o \
 	src/audit/guard.o \
 	src/audit/log.o \
+	src/audit/page.o \
 	src/audit/partition.o \
 	src/audit/payload.o \
 	src/audit/protect.o \

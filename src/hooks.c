@@ -11,6 +11,7 @@
 #include "access/guard.h"
 #include "access/xact.h"
 #include "audit/guard.h"
+#include "audit/page.h"
 #include "base/rows.h"
 #include "base/session.h"
 #include "crypto/keyring.h"
@@ -168,6 +169,7 @@ static void
 executor_finish(QueryDesc *query)
 {
 	GdprLeakScope scope;
+	bool page = gdpr_audit_page_begin();
 
 	if (!gdpr_leak_open_run(&scope, query->plannedstmt))
 		chain_finish(query);
@@ -184,6 +186,7 @@ executor_finish(QueryDesc *query)
 		PG_END_TRY();
 		gdpr_leak_close(&scope);
 	}
+	gdpr_audit_page_end(page);
 	gdpr_leak_begin_end(query);
 }
 

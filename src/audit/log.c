@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "audit/log.h"
+#include "audit/page.h"
 #include "base/origin.h"
 #include "base/session.h"
 #include "base/sql.h"
@@ -401,7 +402,8 @@ gdpr_audit_write(const GdprAuditRecord *record)
 	if (!address_known)
 		find_address();
 	tuple = form_record(record, at, RelationGetDescr(leaf));
-	heap_insert(leaf, tuple, GetCurrentCommandId(true), 0, NULL);
+	heap_insert(leaf, tuple, GetCurrentCommandId(true), 0,
+				gdpr_audit_page(leaf));
 	if (leaf->rd_rel->relhasindex)
 		insert_into_indexes(leaf, tuple);
 	heap_freetuple(tuple);
