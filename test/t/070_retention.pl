@@ -86,6 +86,8 @@ for my $jobs (1, 2)
 
 # The worker visits what CREATE EXTENSION of the restore enabled: 9 visits are held,
 # one is left out by the filter, one has a page that the foreign key keeps.
+# Where it came in the middle of the restore it found no foreign keys, and would come again in an hour.
+sql('restored1', q(UPDATE gdpr.retention_state SET next_run = now() WHERE last_error ~ 'changed since it was approved'));
 ok($node->poll_query_until('restored1', 'SELECT done > 0 AND running_since IS NULL FROM gdpr.retention_state'), 'the rule runs in the restored database');
 is(sql('restored1', 'SELECT count(*) FROM s.page'), '1', 'no page lost its visit while the keys were not there');
 is(sql('restored1', 'SELECT count(*) FROM s.visit WHERE id = 7 OR id > 1990 OR id = 5'), '12', 'what is held, referred to or filtered stays');
@@ -126,9 +128,12 @@ sql('odd', q(
 	ALTER DATABASE odd SET statement_timeout = '1ms';
 	SELECT gdpr.approve_retention(:rule, hash) FROM gdpr.retention_plan(:rule) LIMIT 1;
 ));
-ok($node->poll_query_until('odd', 'SET statement_timeout = 0; SELECT last_success IS NOT NULL OR last_error IS NOT NULL FROM gdpr.retention_state', "SET\nt"),
-	'a worker ran');
-is(sql('odd', 'SET statement_timeout = 0; SELECT done, last_error FROM gdpr.retention_state'), "10|", 'under settings of its own');
+{
+	# What the client asks for goes before what the database has.
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0';
+	ok($node->poll_query_until('odd', 'SELECT last_success IS NOT NULL OR last_error IS NOT NULL FROM gdpr.retention_state'), 'a worker ran');
+	is(sql('odd', 'SELECT done, last_error FROM gdpr.retention_state'), "10|", 'under settings of its own');
+}
 
 # ---- an owner who wants more ----
 
