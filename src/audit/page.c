@@ -33,12 +33,18 @@ is_pinned(void)
 	return state != NULL && BufferIsValid(state->current_buf);
 }
 
-/* An error's clean-up releases the pin itself. */
+/*
+ * An error's clean-up releases the pin itself.  From PostgreSQL 16 on the state
+ * also has pages that were added ahead, of a relation that may be gone: that
+ * is taken back too, and without a buffer nothing else is.
+ */
 static void
 forget(void)
 {
-	if (state != NULL)
-		state->current_buf = InvalidBuffer;
+	if (state == NULL)
+		return;
+	state->current_buf = InvalidBuffer;
+	ReleaseBulkInsertStatePin(state);
 }
 
 bool
@@ -108,7 +114,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	if (is_pinned() && pinned_level >= GetCurrentTransactionNestLevel())
+	if (pinned_level >= GetCurrentTransactionNestLevel())
 		forget();
 	released_later = false;
 }
