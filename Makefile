@@ -34,10 +34,10 @@ OBJS = \
 	src/access/purpose.o \
 	src/access/rule.o \
 	src/access/work.o \
+	src/audit/batch.o \
 	src/audit/erase.o \
 	src/audit/guard.o \
 	src/audit/log.o \
-	src/audit/page.o \
 	src/audit/partition.o \
 	src/audit/payload.o \
 	src/audit/protect.o \
@@ -46,6 +46,8 @@ OBJS = \
 	src/audit/source.o \
 	src/audit/tag.o \
 	src/audit/trigger.o \
+	src/audit/values.o \
+	src/audit/who.o \
 	src/base/attempt.o \
 	src/base/digest.o \
 	src/base/guc.o \

@@ -4,8 +4,8 @@
  */
 #include "base/compat.h"
 
+#include "audit/batch.h"
 #include "audit/log.h"
-#include "audit/page.h"
 #include "audit/relation.h"
 #include "audit/source.h"
 #include "base/guc.h"
@@ -35,7 +35,8 @@ _PG_init(void)
 	gdpr_rewrite_init();
 	gdpr_leak_init();
 	gdpr_audit_log_init();
-	gdpr_audit_page_init();
+	gdpr_audit_batch_init();
+	gdpr_audit_who_init();
 	gdpr_audit_relation_init();
 	gdpr_audit_source_init();
 	gdpr_worker_init();

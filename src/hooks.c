@@ -10,8 +10,8 @@
 
 #include "access/guard.h"
 #include "access/xact.h"
+#include "audit/batch.h"
 #include "audit/guard.h"
-#include "audit/page.h"
 #include "base/rows.h"
 #include "base/session.h"
 #include "crypto/keyring.h"
@@ -169,8 +169,8 @@ static void
 executor_finish(QueryDesc *query)
 {
 	GdprLeakScope scope;
-	bool page = gdpr_audit_page_begin();
 
+	gdpr_audit_begin();
 	if (!gdpr_leak_open_run(&scope, query->plannedstmt))
 		chain_finish(query);
 	else
@@ -186,7 +186,7 @@ executor_finish(QueryDesc *query)
 		PG_END_TRY();
 		gdpr_leak_close(&scope);
 	}
-	gdpr_audit_page_end(page);
+	gdpr_audit_end();
 	gdpr_leak_begin_end(query);
 }
 
@@ -200,16 +200,33 @@ executor_end(QueryDesc *query)
 }
 
 static void
-chain_utility(PlannedStmt *statement, const char *text, bool read_only,
-			  ProcessUtilityContext context, ParamListInfo parameters,
-			  QueryEnvironment *environment, DestReceiver *receiver,
-			  QueryCompletion *completion)
+call_utility(PlannedStmt *statement, const char *text, bool read_only,
+			 ProcessUtilityContext context, ParamListInfo parameters,
+			 QueryEnvironment *environment, DestReceiver *receiver,
+			 QueryCompletion *completion)
 {
 	(previous_process_utility
 		 ? previous_process_utility
 		 : standard_ProcessUtility)(statement, text, read_only, context,
 									parameters, environment, receiver,
 									completion);
+}
+
+/* COPY fires AFTER triggers itself. */
+static void
+chain_utility(PlannedStmt *statement, const char *text, bool read_only,
+			  ProcessUtilityContext context, ParamListInfo parameters,
+			  QueryEnvironment *environment, DestReceiver *receiver,
+			  QueryCompletion *completion)
+{
+	bool gathers = IsA(statement->utilityStmt, CopyStmt);
+
+	if (gathers)
+		gdpr_audit_begin();
+	call_utility(statement, text, read_only, context, parameters, environment,
+				 receiver, completion);
+	if (gathers)
+		gdpr_audit_end();
 }
 
 /*

@@ -10,14 +10,15 @@ CREATE TABLE gdpr.audit_log (
 	id bigint NOT NULL,
 	at timestamptz NOT NULL,
 	xid xid8 NOT NULL,
+	rows smallint NOT NULL,
+	own smallint NOT NULL,
+	keys smallint NOT NULL,
+	up smallint NOT NULL,
+	subject smallint,
 	relation text NOT NULL,
 	operation text NOT NULL,
 	origin text NOT NULL,
 	columns text[],
-	subject uuid,
-	own smallint NOT NULL,
-	keys smallint NOT NULL,
-	up smallint NOT NULL,
 	tags uuid[],
 	session_role text NOT NULL,
 	role text NOT NULL,
@@ -30,11 +31,13 @@ CREATE TABLE gdpr.audit_log (
 CREATE TABLE gdpr.audit_log_default PARTITION OF gdpr.audit_log DEFAULT USING heap;
 -- a publication FOR ALL TABLES would otherwise stop erasure
 ALTER TABLE gdpr.audit_log_default REPLICA IDENTITY FULL;
-COMMENT ON TABLE gdpr.audit_log IS 'records of writes, a partition a day; read it by the view gdpr.audit';
+COMMENT ON TABLE gdpr.audit_log IS 'records of writes, those of one statement together, a partition a day; read it by the view gdpr.audit';
 COMMENT ON TABLE gdpr.audit_log_default IS 'records of days for which no partition was made in time';
-COMMENT ON COLUMN gdpr.audit_log.subject IS 'pseudonym of the person, as in the ledger, where the row names him itself';
-COMMENT ON COLUMN gdpr.audit_log.tags IS 'keyed pseudonyms: of the row (the first own), of its other keys and of the person that it is (keys), of the rows that it belongs to (up), and of those that belong to it';
-COMMENT ON COLUMN gdpr.audit_log.payload IS 'old and new values of the changed columns, sealed; null for changes by forget and retention, and once the person is forgotten';
+COMMENT ON COLUMN gdpr.audit_log.id IS 'number of the first of its records; the others follow it';
+COMMENT ON COLUMN gdpr.audit_log.rows IS 'how many records';
+COMMENT ON COLUMN gdpr.audit_log.subject IS 'which of a record''s tags, from 1, is the pseudonym of the person, as in the ledger; null where the row does not name him itself';
+COMMENT ON COLUMN gdpr.audit_log.tags IS 'record by record, keyed pseudonyms: of the row (the first own), of its other keys and of the person that it is (keys), of the rows that it belongs to (up), and of those that belong to it';
+COMMENT ON COLUMN gdpr.audit_log.payload IS 'record by record, old and new values of the changed columns, sealed; null for changes by forget and retention, and once nobody''s values are left';
 COMMENT ON COLUMN gdpr.audit_log.actor IS 'the name that the application gave, sealed';
 
 CREATE TABLE gdpr.protected (
@@ -141,12 +144,26 @@ CREATE FUNCTION gdpr.audit_maintain()
 COMMENT ON FUNCTION gdpr.audit_maintain() IS 'makes the log''s partitions of the next days, and the indexes of those that are over; the worker does it daily';
 REVOKE ALL ON FUNCTION gdpr.audit_maintain() FROM PUBLIC;
 
-CREATE FUNCTION gdpr.audit_changes(payload bytea, id bigint, at timestamptz)
+CREATE FUNCTION gdpr.audit_entries(rows smallint)
+	RETURNS SETOF integer
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 4
+	AS 'MODULE_PATHNAME', 'gdpr_audit_entries';
+COMMENT ON FUNCTION gdpr.audit_entries(smallint) IS 'the places of the records in a row of the log: 0 to rows - 1';
+REVOKE ALL ON FUNCTION gdpr.audit_entries(smallint) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_changes(payload bytea, id bigint, at timestamptz, entry integer, columns text[])
 	RETURNS jsonb
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'gdpr_audit_changes';
-COMMENT ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz) IS 'old and new values of an audit record; null without the key, and for another record than the one they were sealed for';
-REVOKE ALL ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz, integer, text[]) IS 'old and new values of one record of a row of the log; null without the key, and for another row than the one they were sealed for';
+REVOKE ALL ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz, integer, text[]) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_strip(payload bytea, id bigint, at timestamptz, entries integer[])
+	RETURNS bytea
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'gdpr_audit_strip';
+COMMENT ON FUNCTION gdpr.audit_strip(bytea, bigint, timestamptz, integer[]) IS 'a payload without the values of these records, sealed anew; null when nothing is left, or nothing can be opened';
+REVOKE ALL ON FUNCTION gdpr.audit_strip(bytea, bigint, timestamptz, integer[]) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.audit_actor(actor bytea)
 	RETURNS text
@@ -156,11 +173,11 @@ COMMENT ON FUNCTION gdpr.audit_actor(bytea) IS 'the name of an actor as the appl
 REVOKE ALL ON FUNCTION gdpr.audit_actor(bytea) FROM PUBLIC;
 
 CREATE VIEW gdpr.audit AS
-	SELECT id, at, relation, operation, origin, columns,
-		gdpr.audit_changes(payload, id, at) AS changes,
-		pg_catalog.replace(subject::text, '-', '') AS subject,
-		session_role, role, gdpr.audit_actor(actor) AS actor, purpose, application, address, xid
-	FROM gdpr.audit_log;
+	SELECT l.id + n AS id, l.at, l.relation, l.operation, l.origin, l.columns,
+		gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns) AS changes,
+		pg_catalog.replace(l.tags[n * (pg_catalog.cardinality(l.tags) / l.rows) + l.subject]::text, '-', '') AS subject,
+		l.session_role, l.role, gdpr.audit_actor(l.actor) AS actor, l.purpose, l.application, l.address, l.xid
+	FROM gdpr.audit_log l, gdpr.audit_entries(l.rows) n;
 COMMENT ON VIEW gdpr.audit IS 'who touched what and when; for the auditor''s duty';
 COMMENT ON COLUMN gdpr.audit.changes IS 'column: [old, new]; null where the person was forgotten, or forget or retention made the change';
 COMMENT ON COLUMN gdpr.audit.subject IS 'pseudonym of the person, the same as in certificates and in gdpr.erasure';

@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "audit/batch.h"
 #include "audit/erase.h"
 #include "audit/guard.h"
 #include "audit/relation.h"
@@ -177,6 +178,17 @@ take_leaf(GdprAuditPerson *person, const GdprPlanLeaf *leaf)
 	table_close(relation, NoLock);
 }
 
+/* What an outer statement has not written yet could not be erased. */
+static void
+require_all_records(void)
+{
+	if (!gdpr_audit_flush())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("records of an outer statement are not in the audit log yet"),
+				 errhint("Do not erase in an exception block of a trigger on a protected relation.")));
+}
+
 static bool
 anything_recorded(void)
 {
@@ -217,6 +229,7 @@ gdpr_audit_remember(GdprPlan *plan, const uint8 *pseudonym)
 	GdprAuditPerson *person;
 	ListCell *lc;
 
+	require_all_records();
 	if (!anything_recorded())
 		return NULL;
 	person = make_person();
@@ -235,7 +248,10 @@ gdpr_audit_remember_rows(Oid relid, const ItemPointerData *tids, int ntids)
 	GdprPlanRow *rows;
 	GdprAuditPerson *person;
 
-	if (!OidIsValid(gdpr_audit_protected(relid)) || !anything_recorded())
+	if (!OidIsValid(gdpr_audit_protected(relid)))
+		return NULL;
+	require_all_records();
+	if (!anything_recorded())
 		return NULL;
 	person = make_person();
 	person->rows_only = true;
@@ -255,17 +271,27 @@ gdpr_audit_remember_rows(Oid relid, const ItemPointerData *tids, int ntids)
 /* ---- the closure ---- */
 
 /*
+ * The records of the log: entry n of the row l, whose tags begin after b and
+ * are w.
+ */
+#define OF_ROW                                                              \
+	"gdpr.audit_entries(l.rows) n, "                                        \
+	"LATERAL (SELECT pg_catalog.cardinality(l.tags) / l.rows AS w) width, " \
+	"LATERAL (SELECT n * w AS b) base"
+#define RECORDS "gdpr.audit_log l, " OF_ROW
+
+/*
  * Is a record of his?  $1 to $4 are self, named, rows and keys.  All parts are
  * of one array, so that one index finds them: "tags && ..." comes before.
  */
-#define OWN	 "tags[1:own]"
-#define KEYS "tags[own + 1:own + keys]"
-#define UP	 "tags[own + keys + 1:own + keys + up]"
-#define OWNS "tags[own + keys + up + 1:]"
+#define OWN	 "l.tags[b + 1:b + l.own]"
+#define KEYS "l.tags[b + l.own + 1:b + l.own + l.keys]"
+#define UP	 "l.tags[b + l.own + l.keys + 1:b + l.own + l.keys + l.up]"
+#define OWNS "l.tags[b + l.own + l.keys + l.up + 1:b + w]"
 #define IS_HIS                                                  \
 	"(" OWN " && $1 OR " KEYS " && $2 OR " UP " && ($3 || $4) " \
-	"OR (up = 0 AND " OWN " && $3))"
-#define MAY_BE_HIS "tags && ($1 || $2 || $3 || $4)"
+	"OR (l.up = 0 AND " OWN " && $3))"
+#define MAY_BE_HIS "l.tags && ($1 || $2 || $3 || $4)"
 
 typedef struct Arguments
 {
@@ -366,8 +392,9 @@ find_records(GdprAuditPerson *person)
 		if (fresh == NIL)
 			return;
 		fill_arguments(person, tag_list(fresh), &arguments);
-		n = run("SELECT DISTINCT own, keys, up, tags FROM gdpr.audit_log "
-				"WHERE tags && $5 AND " IS_HIS " AND $6 IS NOT NULL",
+		n = run("SELECT DISTINCT l.own, l.keys, l.up, l.tags[b + 1:b + w] "
+				"FROM " RECORDS " WHERE l.tags && $5 AND " IS_HIS
+				" AND $6 IS NOT NULL",
 				&arguments, SPI_OK_SELECT);
 		for (uint64 row = 0; row < n; row++)
 			take_record_tags(person, row);
@@ -393,8 +420,8 @@ take_owned(GdprAuditPerson *person)
 		return;
 	init_set(&others);
 	fill_arguments(person, tag_list(owned), &arguments);
-	n = run("SELECT DISTINCT t FROM gdpr.audit_log, unnest(" OWNS ") t "
-			"WHERE tags && $5 AND " OWNS " && $5 AND t = ANY ($5) "
+	n = run("SELECT DISTINCT t FROM " RECORDS ", unnest(" OWNS ") t "
+			"WHERE l.tags && $5 AND t = ANY ($5) "
 			"AND NOT " IS_HIS " AND $6 IS NOT NULL",
 			&arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < n; row++)
@@ -424,28 +451,46 @@ find_all(GdprAuditPerson *person)
 	} while (person->rows.fresh != NIL);
 }
 
-#define TO_STRIP                                                         \
-	"payload IS NOT NULL AND " MAY_BE_HIS " AND " IS_HIS " AND NOT " OWN \
-	" && $6 "                                                            \
-	"AND $5 IS NOT NULL"
+/* Records whose values are to go. */
+#define TO_STRIP                                                     \
+	IS_HIS " AND NOT " OWN " && $6 AND $5 IS NOT NULL AND "          \
+		   "gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns)" \
+		   " IS NOT NULL"
+#define HAS_VALUES "l.payload IS NOT NULL AND " MAY_BE_HIS
+
+static int64
+count_to_strip(Arguments *arguments)
+{
+	bool isnull;
+
+	run("SELECT count(*) FROM " RECORDS " WHERE " HAS_VALUES " AND " TO_STRIP,
+		arguments, SPI_OK_SELECT);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+									   SPI_tuptable->tupdesc, 1, &isnull));
+}
 
 static int64
 strip(GdprAuditPerson *person)
 {
 	Arguments arguments;
-	uint64 n;
+	int64 n;
 
 	fill_arguments(person, tag_list(NIL), &arguments);
-	n = run("UPDATE gdpr.audit_log SET payload = NULL WHERE " TO_STRIP,
-			&arguments, SPI_OK_UPDATE);
+	n = count_to_strip(&arguments);
+	if (n == 0)
+		return 0;
+	run("UPDATE gdpr.audit_log l SET payload = gdpr.audit_strip(l.payload, "
+		"l.id, l.at, ARRAY(SELECT n FROM " OF_ROW " WHERE " TO_STRIP ")) "
+		"WHERE " HAS_VALUES " AND EXISTS (SELECT FROM " OF_ROW
+		" WHERE " TO_STRIP ")",
+		&arguments, SPI_OK_UPDATE);
 	CommandCounterIncrement();
-	if (run("SELECT 1 FROM gdpr.audit_log WHERE " TO_STRIP " LIMIT 1",
-			&arguments, SPI_OK_SELECT) > 0)
+	if (count_to_strip(&arguments) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_ERASURE_INCOMPLETE),
 				 errmsg("erasure of the audit log is incomplete"),
 				 errhint("Rows changed meanwhile. Nothing was changed.")));
-	return (int64) n;
+	return n;
 }
 
 int64
@@ -457,6 +502,7 @@ gdpr_audit_erase(GdprAuditPerson *person)
 
 	if (person == NULL)
 		return 0;
+	require_all_records();
 	CommandCounterIncrement();
 	before = gdpr_audit_set_changing(true);
 	PG_TRY();
@@ -484,7 +530,7 @@ put_records(GdprAuditPerson *person, ReturnSetInfo *result)
 	uint64 n;
 
 	fill_arguments(person, tag_list(NIL), &arguments);
-	n = run("SELECT id FROM gdpr.audit_log WHERE " MAY_BE_HIS " AND " IS_HIS
+	n = run("SELECT l.id + n FROM " RECORDS " WHERE " MAY_BE_HIS " AND " IS_HIS
 			" AND $5 IS NOT NULL AND $6 IS NOT NULL",
 			&arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < n; row++)
@@ -519,6 +565,7 @@ gdpr_audit_records(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	gdpr_registry_require(fcinfo, 0, "subject");
+	(void) gdpr_audit_flush();
 	/* The auditor need not see the table, nor the person be there. */
 	gdpr_sql_begin_own(&scope);
 	subject = gdpr_key_name(text_to_cstring(PG_GETARG_TEXT_PP(0)),

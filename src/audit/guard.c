@@ -11,6 +11,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "audit/batch.h"
 #include "audit/guard.h"
 #include "audit/log.h"
 #include "audit/partition.h"

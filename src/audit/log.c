@@ -2,7 +2,7 @@
  * log.c
  *	  Adding to the audit log.
  *
- * A record is one heap tuple, formed here and put into the partition of the
+ * A row of it is one heap tuple, formed here and put into the partition of the
  * day.  Partitions have no index while their day lasts, so that is all; there
  * is no executor, no statement and nobody's privilege in it.  A day without a
  * partition goes to the default one: a writer never waits for DDL.
@@ -14,9 +14,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "audit/log.h"
-#include "audit/page.h"
-#include "base/origin.h"
-#include "base/session.h"
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -48,14 +45,15 @@ enum
 	COL_ID,
 	COL_AT,
 	COL_XID,
+	COL_ROWS,
+	COL_OWN,
+	COL_KEYS,
+	COL_UP,
+	COL_SUBJECT,
 	COL_RELATION,
 	COL_OPERATION,
 	COL_ORIGIN,
 	COL_COLUMNS,
-	COL_SUBJECT,
-	COL_OWN,
-	COL_KEYS,
-	COL_UP,
 	COL_TAGS,
 	COL_SESSION_ROLE,
 	COL_ROLE,
@@ -67,31 +65,12 @@ enum
 	NCOLUMNS
 };
 
-/* Who: the same for most records of a session. */
-typedef struct Who
-{
-	MemoryContext context;
-	Oid session_user;
-	Oid user;
-	char *actor_name;
-	char *purpose_name;
-	char *application_name;
-	Datum session_role;
-	Datum role;
-	Datum actor;
-	Datum purpose;
-	Datum application;
-} Who;
-
 static Oid log_parent = InvalidOid;
 static Oid log_partition = InvalidOid;
 static int64 log_day = NO_DAY;
 static Oid log_sequence = InvalidOid;
 static int64 next_number = 0;
 static int64 last_number = -1;
-static Who who;
-static Datum address = 0;
-static bool address_known = false;
 
 /* ---- where ---- */
 
@@ -105,17 +84,9 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
-/* A role may have another name. */
-static void
-role_changed(Datum arg, int cacheid, uint32 hashvalue)
-{
-	who.session_user = InvalidOid;
-}
-
 void
 gdpr_audit_log_init(void)
 {
-	CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 }
 
@@ -180,88 +151,14 @@ find_partition(int64 day)
 	log_day = day;
 }
 
-/* ---- who ---- */
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static char *
-copy_text(const char *text)
-{
-	return text == NULL ? NULL : pstrdup(text);
-}
-
-static Datum
-text_datum(const char *text)
-{
-	return text == NULL || *text == '\0' ? (Datum) 0
-										 : CStringGetTextDatum(text);
-}
-
-static void
-learn_who(const char *actor, const char *purpose)
-{
-	MemoryContext old;
-
-	if (who.context == NULL)
-		who.context = AllocSetContextCreate(TopMemoryContext, "gdpr audit who",
-											ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(who.context);
-	old = MemoryContextSwitchTo(who.context);
-	who.session_user = InvalidOid; /* should something fail below */
-	who.user = GetUserId();
-	who.actor_name = copy_text(actor);
-	who.purpose_name = copy_text(purpose);
-	who.application_name = copy_text(application_name);
-	who.session_role = CStringGetTextDatum(
-		GetUserNameFromId(GetSessionUserId(), false));
-	who.role = CStringGetTextDatum(GetUserNameFromId(who.user, false));
-	who.actor = actor == NULL
-					? (Datum) 0
-					: PointerGetDatum(gdpr_secret_seal("actor", NULL, 0, actor,
-													   strlen(actor)));
-	who.purpose = text_datum(purpose);
-	who.application = text_datum(application_name);
-	who.session_user = GetSessionUserId();
-	MemoryContextSwitchTo(old);
-}
-
-static void
-find_who(void)
-{
-	const char *actor = gdpr_session_value(GDPR_SESSION_ACTOR);
-	const char *purpose = gdpr_session_value(GDPR_SESSION_PURPOSE);
-
-	if (who.session_user != GetSessionUserId() || who.user != GetUserId() ||
-		!same_text(who.actor_name, actor) ||
-		!same_text(who.purpose_name, purpose) ||
-		!same_text(who.application_name, application_name))
-		learn_who(actor, purpose);
-}
-
-/* The client's address, NULL by a local socket and in a worker. */
-static void
-find_address(void)
-{
-	LOCAL_FCINFO(call, 0);
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
-	address = inet_client_addr(call);
-	if (call->isnull)
-		address = (Datum) 0;
-	address_known = true;
-	MemoryContextSwitchTo(old);
-}
-
 /* ---- what ---- */
 
-static int64
-next_id(void)
+int64
+gdpr_audit_next_id(void)
 {
+	/* Which also looks for the sequence anew. */
+	if (log_day == NO_DAY)
+		find_partition(gdpr_audit_day(GetCurrentTimestamp()));
 	if (next_number > last_number)
 	{
 		next_number = nextval_internal(log_sequence, false);
@@ -271,22 +168,22 @@ next_id(void)
 }
 
 static Datum
-tag_array(const GdprAuditTag *tags, int ntags)
+tag_array(const StringInfo tags)
 {
-	Size size = ARR_OVERHEAD_NONULLS(1) + sizeof(GdprAuditTag) * ntags;
+	Size size = ARR_OVERHEAD_NONULLS(1) + tags->len;
 	ArrayType *array = palloc0(size);
 
 	SET_VARSIZE(array, size);
 	array->ndim = 1;
 	array->elemtype = UUIDOID;
-	ARR_DIMS(array)[0] = ntags;
+	ARR_DIMS(array)[0] = tags->len / sizeof(GdprAuditTag);
 	ARR_LBOUND(array)[0] = 1;
-	memcpy(ARR_DATA_PTR(array), tags, sizeof(GdprAuditTag) * ntags);
+	memcpy(ARR_DATA_PTR(array), tags->data, tags->len);
 	return PointerGetDatum(array);
 }
 
 static const char *
-origin_name(void)
+origin_name(GdprOrigin origin)
 {
 	static const char *const names[] = {
 		[GDPR_ORIGIN_APPLICATION] = "application",
@@ -294,52 +191,53 @@ origin_name(void)
 		[GDPR_ORIGIN_RETENTION] = "retention",
 	};
 
-	return names[gdpr_origin_get()];
+	return names[origin];
 }
 
 static Datum
-seal(const GdprAuditRecord *record, int64 id, TimestampTz at)
+seal(const GdprAuditBatch *batch)
 {
-	uint64 place[2] = {pg_hton64((uint64) id), pg_hton64((uint64) at)};
+	uint64 place[2] = {pg_hton64((uint64) batch->id),
+					   pg_hton64((uint64) batch->at)};
 
 	return PointerGetDatum(gdpr_secret_seal("audit", place, sizeof(place),
-											record->payload,
-											record->payload_length));
+											batch->payload.data,
+											batch->payload.len));
 }
 
 static HeapTuple
-form_record(const GdprAuditRecord *record, TimestampTz at, TupleDesc columns)
+form_row(const GdprAuditBatch *batch, TupleDesc columns)
 {
+	const GdprAuditRecord *shared = &batch->shared;
+	const GdprAuditWho *who = batch->who;
 	Datum values[NCOLUMNS] = {0};
-	bool nulls[NCOLUMNS];
-	int64 id = next_id();
+	bool nulls[NCOLUMNS] = {false};
 
-	values[COL_ID] = Int64GetDatum(id);
-	values[COL_AT] = TimestampTzGetDatum(at);
-	values[COL_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[COL_RELATION] = CStringGetTextDatum(record->relation);
-	values[COL_OPERATION] = CStringGetTextDatum(record->operation);
-	values[COL_ORIGIN] = CStringGetTextDatum(origin_name());
-	values[COL_COLUMNS] = record->columns;
-	values[COL_SUBJECT] = PointerGetDatum(record->subject);
-	values[COL_TAGS] = record->ntags == 0
-						   ? (Datum) 0
-						   : tag_array(record->tags, record->ntags);
-	values[COL_SESSION_ROLE] = who.session_role;
-	values[COL_ROLE] = who.role;
-	values[COL_ACTOR] = who.actor;
-	values[COL_PURPOSE] = who.purpose;
-	values[COL_APPLICATION] = who.application;
-	values[COL_ADDRESS] = address;
-	values[COL_PAYLOAD] = record->payload == NULL ? (Datum) 0
-												  : seal(record, id, at);
-	for (int i = 0; i < NCOLUMNS; i++)
+	values[COL_RELATION] = CStringGetTextDatum(shared->relation);
+	values[COL_OPERATION] = CStringGetTextDatum(shared->operation);
+	values[COL_ORIGIN] = CStringGetTextDatum(origin_name(batch->origin));
+	values[COL_COLUMNS] = shared->columns;
+	if (batch->tags.len > 0)
+		values[COL_TAGS] = tag_array((StringInfo) &batch->tags);
+	values[COL_SESSION_ROLE] = who->session_role;
+	values[COL_ROLE] = who->role;
+	values[COL_ACTOR] = who->actor;
+	values[COL_PURPOSE] = who->purpose;
+	values[COL_APPLICATION] = who->application;
+	values[COL_ADDRESS] = who->address;
+	if (batch->payload.len > 0)
+		values[COL_PAYLOAD] = seal(batch);
+	for (int i = COL_RELATION; i < NCOLUMNS; i++)
 		nulls[i] = values[i] == (Datum) 0;
-	nulls[COL_ID] = nulls[COL_AT] = nulls[COL_XID] = false;
-	values[COL_OWN] = Int16GetDatum(record->own);
-	values[COL_KEYS] = Int16GetDatum(record->keys);
-	values[COL_UP] = Int16GetDatum(record->up);
-	nulls[COL_OWN] = nulls[COL_KEYS] = nulls[COL_UP] = false;
+	values[COL_ID] = Int64GetDatum(batch->id);
+	values[COL_AT] = TimestampTzGetDatum(batch->at);
+	values[COL_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[COL_ROWS] = Int16GetDatum(batch->rows);
+	values[COL_OWN] = Int16GetDatum(shared->own);
+	values[COL_KEYS] = Int16GetDatum(shared->keys);
+	values[COL_UP] = Int16GetDatum(shared->up);
+	values[COL_SUBJECT] = Int16GetDatum(shared->subject);
+	nulls[COL_SUBJECT] = shared->subject == 0;
 	return heap_form_tuple(columns, values, nulls);
 }
 
@@ -385,10 +283,9 @@ insert_into_indexes(Relation leaf, HeapTuple tuple)
 }
 
 void
-gdpr_audit_write(const GdprAuditRecord *record)
+gdpr_audit_insert(const GdprAuditBatch *batch)
 {
-	TimestampTz at = GetCurrentTimestamp();
-	Relation leaf = open_partition(gdpr_audit_day(at));
+	Relation leaf = open_partition(gdpr_audit_day(batch->at));
 	HeapTuple tuple;
 
 	/* A library of another version than the extension's tables. */
@@ -398,14 +295,9 @@ gdpr_audit_write(const GdprAuditRecord *record)
 				 errmsg("table \"%s\" is not the audit log of this version",
 						RelationGetRelationName(leaf)),
 				 errhint("Run ALTER EXTENSION gdpr_ext UPDATE.")));
-	find_who();
-	if (!address_known)
-		find_address();
-	tuple = form_record(record, at, RelationGetDescr(leaf));
-	heap_insert(leaf, tuple, GetCurrentCommandId(true), 0,
-				gdpr_audit_page(leaf));
+	tuple = form_row(batch, RelationGetDescr(leaf));
+	heap_insert(leaf, tuple, GetCurrentCommandId(true), 0, NULL);
 	if (leaf->rd_rel->relhasindex)
 		insert_into_indexes(leaf, tuple);
-	heap_freetuple(tuple);
 	table_close(leaf, NoLock);
 }

@@ -5,8 +5,11 @@
 #ifndef GDPR_AUDIT_LOG_H
 #define GDPR_AUDIT_LOG_H
 
+#include "audit/who.h"
+#include "base/origin.h"
 #include "crypto/tag.h"
 #include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
 
 #define GDPR_AUDIT_PARENT  "audit_log"
 #define GDPR_AUDIT_DEFAULT "audit_log_default"
@@ -17,28 +20,45 @@ typedef struct GdprAuditTag
 	uint8 bytes[GDPR_TAG_LEN];
 } GdprAuditTag;
 
-/* One record; who did it and when is added by the log. */
+/* What is recorded of one row; who did it and when is added by the log. */
 typedef struct GdprAuditRecord
 {
 	const char *relation; /* schema.relation */
 	const char *operation;
-	Datum columns;				 /* text[]; 0: none */
-	const GdprAuditTag *subject; /* NULL: the row names nobody */
-	int own;					 /* of the tags: the row itself, */
-	int keys;					 /* its other keys, */
-	int up;						 /* the rows that it belongs to; */
-	int ntags;					 /* the rest are of rows that belong to it */
+	Datum columns; /* text[]; 0: none */
+	int subject;   /* which of the tags is a person's, from 1; 0: none */
+	int own;	   /* of the tags: the row itself, */
+	int keys;	   /* its other keys, */
+	int up;		   /* the rows that it belongs to; */
+	int ntags;	   /* the rest are of rows that belong to it */
 	const GdprAuditTag *tags;
-	const char *payload; /* json; NULL: none */
+	const char *payload; /* of gdpr_audit_print; NULL: none */
 	size_t payload_length;
 } GdprAuditRecord;
+
+/* Records that lie in one row of the log. */
+typedef struct GdprAuditBatch
+{
+	MemoryContext context;
+	int64 id; /* of the first; the others' follow it */
+	TimestampTz at;
+	GdprOrigin origin;
+	GdprAuditWho *who;
+	GdprAuditRecord shared; /* all but tags and payload */
+	int rows;
+	StringInfoData tags;	/* row by row */
+	StringInfoData payload; /* likewise; see values.h */
+} GdprAuditBatch;
+
+/* The next record's number. */
+extern int64 gdpr_audit_next_id(void);
 
 /*
  * Inserts into the partition of the day, in the current transaction, with
  * nobody's rights: no statement, no trigger, no row security.  PD006 without a
  * root key.
  */
-extern void gdpr_audit_write(const GdprAuditRecord *record);
+extern void gdpr_audit_insert(const GdprAuditBatch *batch);
 
 /* "schema.relation" of the log's own tables, for those who watch DDL. */
 extern bool gdpr_audit_is_log(Oid relid);

@@ -110,9 +110,6 @@ index_partition(const char *name)
 	run(psprintf(
 		"CREATE INDEX IF NOT EXISTS %s_tags ON gdpr.%s USING gin (tags)", name,
 		name));
-	run(psprintf(
-		"CREATE INDEX IF NOT EXISTS %s_subject ON gdpr.%s USING btree (subject)",
-		name, name));
 }
 
 /* Not the newest of them: a clock may be a little off. */

@@ -10,6 +10,7 @@
 
 #include "access/detoast.h"
 #include "audit/payload.h"
+#include "audit/values.h"
 #include "base/digest.h"
 #include "catalog/pg_type.h"
 #include "enctype/output.h"
@@ -120,11 +121,13 @@ print_text(const char *text, StringInfo out)
 {
 	size_t length = strlen(text);
 
-	if (length <= LONGEST_TEXT)
-		escape_json(out, text);
-	else
-		appendStringInfo(out, "\"(%zu bytes, SHA-256 %s)\"", length,
-						 gdpr_digest_hex(text, length));
+	if (length > LONGEST_TEXT)
+	{
+		text = psprintf("(%zu bytes, SHA-256 %s)", length,
+						gdpr_digest_hex(text, length));
+		length = strlen(text);
+	}
+	gdpr_audit_put(out, text, length);
 }
 
 static void
@@ -133,7 +136,7 @@ print_time(const GdprAuditColumn *column, Datum value, StringInfo out)
 	char text[MAXDATELEN + 1];
 
 	JsonEncodeDateTime(text, value, column->base, NULL);
-	appendStringInfo(out, "\"%s\"", text);
+	print_text(text, out);
 }
 
 static void
@@ -165,7 +168,7 @@ print_side(GdprAuditColumn *column, int i, const Datum *values,
 		   const bool *nulls, StringInfo out)
 {
 	if (values == NULL || nulls[i])
-		appendStringInfoString(out, "null");
+		gdpr_audit_put(out, NULL, 0);
 	else
 		print_value(column, values[i], out);
 }
@@ -177,19 +180,11 @@ gdpr_audit_print(GdprAuditRelation *entry, const Bitmapset *changed,
 {
 	int i = -1;
 
-	appendStringInfoChar(out, '{');
 	while ((i = bms_next_member(changed, i)) >= 0)
 	{
 		GdprAuditColumn *column = &entry->columns[i];
 
-		if (out->len > 1)
-			appendStringInfoChar(out, ',');
-		appendStringInfoString(out, column->json_name);
-		appendStringInfoChar(out, '[');
 		print_side(column, i, old_values, old_nulls, out);
-		appendStringInfoChar(out, ',');
 		print_side(column, i, new_values, new_nulls, out);
-		appendStringInfoChar(out, ']');
 	}
-	appendStringInfoChar(out, '}');
 }

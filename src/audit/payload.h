@@ -19,7 +19,10 @@ extern Bitmapset *gdpr_audit_changed_columns(const GdprAuditRelation *entry,
 											 const Datum *new_values,
 											 const bool *new_nulls);
 
-/* Appends {"column":[old,new], ...}; encrypted values as they are stored. */
+/*
+ * Appends the old and the new value of each changed column, as values.h has it;
+ * encrypted values as they are stored.
+ */
 extern void gdpr_audit_print(GdprAuditRelation *entry, const Bitmapset *changed,
 							 const Datum *old_values, const bool *old_nulls,
 							 const Datum *new_values, const bool *new_nulls,

@@ -7,8 +7,8 @@
  */
 #include "base/compat.h"
 
+#include "audit/batch.h"
 #include "audit/guard.h"
-#include "audit/log.h"
 #include "audit/partition.h"
 #include "audit/relation.h"
 #include "audit/source.h"

@@ -31,7 +31,6 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -242,7 +241,6 @@ static void
 describe_column(GdprAuditColumn *column, Form_pg_attribute att,
 				const List *excepted)
 {
-	StringInfoData quoted;
 	bool isvarlena;
 	ListCell *lc;
 	Oid output;
@@ -260,10 +258,6 @@ describe_column(GdprAuditColumn *column, Form_pg_attribute att,
 	column->typlen = att->attlen;
 	column->typbyval = att->attbyval;
 	column->name = pstrdup(NameStr(att->attname));
-	initStringInfo(&quoted);
-	escape_json(&quoted, column->name);
-	appendStringInfoChar(&quoted, ':');
-	column->json_name = quoted.data;
 	getTypeOutputInfo(att->atttypid, &output, &isvarlena);
 	fmgr_info_cxt(output, &column->output, CurrentMemoryContext);
 }

@@ -31,7 +31,6 @@ typedef struct GdprAuditColumn
 	Oid base; /* below domains */
 	FmgrInfo output;
 	char *name;
-	char *json_name; /* quoted for json, with the colon */
 	int16 typlen;
 	bool typbyval;
 } GdprAuditColumn;

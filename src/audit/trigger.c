@@ -8,6 +8,7 @@
  */
 #include "base/compat.h"
 
+#include "audit/batch.h"
 #include "audit/payload.h"
 #include "base/ident.h"
 #include "base/origin.h"
@@ -127,7 +128,7 @@ record_row(GdprAuditRelation *entry, const TriggerData *data,
 	record.columns = column_names(entry, changed);
 	record.ntags = tags.n;
 	record.tags = tags.tags;
-	record.subject = tags.subject < 0 ? NULL : &tags.tags[tags.subject];
+	record.subject = tags.subject + 1;
 	/* What forget takes away must not be kept here. */
 	if (gdpr_origin_get() == GDPR_ORIGIN_APPLICATION)
 	{

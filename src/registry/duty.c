@@ -52,6 +52,7 @@ static const DutyItem functions[] = {
 	{OPERATOR, "revoke_purpose"},
 	{AUDITOR, "audit_actor"},
 	{AUDITOR, "audit_changes"},
+	{AUDITOR, "audit_entries"},
 	{OPERATOR, "audit_maintain"},
 	{AUDITOR, "audit_records"},
 	{AUDITOR, "audit_trail"},

@@ -190,7 +190,7 @@ SELECT count(*) > 0 AS by_pseudonym FROM gdpr.audit WHERE subject = CAST(:'certi
 SELECT * FROM gdpr.audit_trail('99', 'aud_person');
 SELECT * FROM gdpr.audit_trail('x', 'aud_person');
 SELECT * FROM gdpr.audit_trail(NULL);
-SELECT gdpr.audit_changes(payload, id + 1, at) FROM (SELECT '\x01'::bytea AS payload, 1::bigint AS id, now() AS at) x;
+SELECT gdpr.audit_changes(payload, id + 1, at, 0, '{}') FROM (SELECT '\x01'::bytea AS payload, 1::bigint AS id, now() AS at) x;
 SELECT count(*) FROM gdpr.audit_log;
 RESET ROLE;
 SELECT count(*) FROM (SELECT * FROM sixth EXCEPT SELECT * FROM gdpr.audit_trail('6', 'aud_person')) x;

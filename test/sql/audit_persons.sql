@@ -45,10 +45,10 @@ CREATE FUNCTION pg_temp.log() RETURNS TABLE (relation text, operation text, orig
 	$$ SELECT relation, operation, origin, changes::text FROM gdpr.audit
 	WHERE relation LIKE 'aup.%' AND operation <> 'protect' ORDER BY id $$;
 -- the second person's records, to the byte: but what refers by his present address of mail was the first's
-CREATE TEMP TABLE others AS SELECT * FROM gdpr.audit_log WHERE id IN (SELECT id FROM gdpr.audit_trail('2', 'aup_person') WHERE relation <> 'aup.news' AND changes::text !~ '"person": .*"1", "2"');
+CREATE TEMP TABLE others AS SELECT * FROM gdpr.audit WHERE id IN (SELECT id FROM gdpr.audit_trail('2', 'aup_person') WHERE relation <> 'aup.news' AND changes::text !~ '"person": .*"1", "2"');
 SELECT (gdpr_forget('1', 'aup_person') ->> 'changed')::boolean;
 SELECT * FROM pg_temp.log();
-SELECT count(*) > 0 AS some, count(*) FILTER (WHERE l IS DISTINCT FROM o) AS changed FROM others o LEFT JOIN gdpr.audit_log l USING (id);
+SELECT count(*) > 0 AS some, count(*) FILTER (WHERE l IS DISTINCT FROM o) AS changed FROM others o LEFT JOIN gdpr.audit l USING (id);
 -- a former address, that nobody else ever had
 SELECT (gdpr_forget('3', 'aup_person') ->> 'changed')::boolean;
 SELECT relation, operation, changes FROM pg_temp.log() WHERE relation = 'aup.address';
@@ -60,7 +60,7 @@ RESET ROLE;
 SET ROLE aup_curious;
 SELECT count(*) FROM gdpr.audit_trail('3', 'aup_person');
 SELECT count(*) FROM gdpr.audit_records('3', 'aup_person');
-SELECT gdpr.audit_changes('\x', 1, now());
+SELECT gdpr.audit_changes('\x', 1, now(), 0, '{}');
 SELECT gdpr.audit_actor('\x');
 RESET ROLE;
 
