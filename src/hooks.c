@@ -14,6 +14,7 @@
 #include "audit/guard.h"
 #include "base/rows.h"
 #include "base/session.h"
+#include "catalog/objectaccess.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
 #include "enctype/leak.h"
@@ -39,8 +40,7 @@ typedef struct SharedPart
 typedef void (*UtilityGuard)(Node *statement);
 
 /* Who looks at an object before it is dropped, and may refuse it. */
-typedef void (*DropGuard)(ObjectAccessType access, Oid class, Oid object,
-						  int column);
+typedef void (*DropGuard)(Oid class, Oid object, int column);
 
 typedef void (*HookFunction)(void);
 
@@ -287,8 +287,9 @@ object_access(ObjectAccessType access, Oid class, Oid object, int column,
 {
 	if (previous_object_access)
 		previous_object_access(access, class, object, column, arg);
-	for (int i = 0; i < lengthof(drop_guards); i++)
-		drop_guards[i](access, class, object, column);
+	/* Most calls are about schemas that a name is looked for in. */
+	for (int i = 0; access == OAT_DROP && i < lengthof(drop_guards); i++)
+		drop_guards[i](class, object, column);
 }
 
 static void

@@ -403,13 +403,12 @@ note_drop(Oid relid)
 }
 
 void
-gdpr_audit_guard_drop(ObjectAccessType access, Oid class, Oid object,
-					  int column)
+gdpr_audit_guard_drop(Oid class, Oid object, int column)
 {
 	char relkind;
 
-	if (access != OAT_DROP || class != RelationRelationId || column != 0 ||
-		changing || IsBinaryUpgrade || !ActiveSnapshotSet() ||
+	if (class != RelationRelationId || column != 0 || changing ||
+		IsBinaryUpgrade || !ActiveSnapshotSet() ||
 		!gdpr_audit_tables_are_there())
 		return;
 	relkind = get_rel_relkind(object);

@@ -5,7 +5,6 @@
 #ifndef GDPR_AUDIT_GUARD_H
 #define GDPR_AUDIT_GUARD_H
 
-#include "catalog/objectaccess.h"
 #include "nodes/nodes.h"
 
 #define GDPR_AUDIT_ROW_TRIGGER		"gdpr_audit"
@@ -13,8 +12,7 @@
 
 /* Called by hooks.c. */
 extern void gdpr_audit_guard_utility(Node *statement);
-extern void gdpr_audit_guard_drop(ObjectAccessType access, Oid class,
-								  Oid object, int column);
+extern void gdpr_audit_guard_drop(Oid class, Oid object, int column);
 
 /*
  * Our own changes of triggers and of the log pass.  Returns what it was; the

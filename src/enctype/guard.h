@@ -5,15 +5,13 @@
 #ifndef GDPR_GUARD_H
 #define GDPR_GUARD_H
 
-#include "catalog/objectaccess.h"
 #include "nodes/parsenodes.h"
 
 /* Before a utility statement: refuses ALTER TYPE away from an encrypted type. */
 extern void gdpr_guard_utility(Node *statement);
 
 /* object_access_hook: refuses to drop types in use and tables that hold rows. */
-extern void gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object,
-							int column);
+extern void gdpr_guard_drop(Oid class, Oid object, int column);
 
 /*
  * Takes ANALYZE off columns and index expressions that would show values in

@@ -256,9 +256,9 @@ check_record_drop(Oid relid)
 }
 
 void
-gdpr_guard_drop(ObjectAccessType access, Oid class, Oid object, int column)
+gdpr_guard_drop(Oid class, Oid object, int column)
 {
-	if (access != OAT_DROP || creating_extension || IsBinaryUpgrade)
+	if (creating_extension || IsBinaryUpgrade)
 		return;
 	remember_types();
 	if (class == TypeRelationId)

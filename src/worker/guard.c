@@ -149,10 +149,9 @@ set_enabled(bool on)
 }
 
 void
-gdpr_worker_guard_drop(ObjectAccessType access, Oid class, Oid object,
-					   int column)
+gdpr_worker_guard_drop(Oid class, Oid object, int column)
 {
-	if (access == OAT_DROP && class == ExtensionRelationId &&
+	if (class == ExtensionRelationId &&
 		object == get_extension_oid("gdpr_ext", true))
 		set_enabled(false);
 }

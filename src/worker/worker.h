@@ -12,7 +12,6 @@
 #ifndef GDPR_WORKER_H
 #define GDPR_WORKER_H
 
-#include "catalog/objectaccess.h"
 #include "nodes/nodes.h"
 
 /* Registers the launcher; called by _PG_init. */
@@ -29,8 +28,7 @@ extern void gdpr_worker_shmem_startup(void);
 extern void gdpr_worker_guard_utility(Node *statement);
 
 /* When the extension goes, its database is no longer visited. */
-extern void gdpr_worker_guard_drop(ObjectAccessType access, Oid class,
-								   Oid object, int column);
+extern void gdpr_worker_guard_drop(Oid class, Oid object, int column);
 
 /* Has this database visited as soon as the transaction is committed. */
 extern void gdpr_worker_wake(void);
