@@ -10,7 +10,7 @@ CREATE TABLE gdpr.audit_log (
 	id bigint NOT NULL,
 	at timestamptz NOT NULL,
 	xid xid8 NOT NULL,
-	rows smallint NOT NULL,
+	rows smallint NOT NULL CHECK (rows > 0),
 	own smallint NOT NULL,
 	keys smallint NOT NULL,
 	up smallint NOT NULL,

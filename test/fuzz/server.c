@@ -7,6 +7,12 @@
 
 #include <signal.h>
 
+/* Its second argument has another type in every other major. */
+#define appendBinaryStringInfo declared_otherwise
+#include "lib/stringinfo.h"
+#undef appendBinaryStringInfo
+extern void appendBinaryStringInfo(StringInfo str, const void *data,
+								   int datalen);
 #include "utils/memutils.h"
 
 #include "server.h"
@@ -134,6 +140,45 @@ char *
 MemoryContextStrdup(MemoryContext context, const char *string)
 {
 	return pstrdup(string);
+}
+
+void
+initStringInfo(StringInfo str)
+{
+	str->maxlen = 1024;
+	str->data = palloc(str->maxlen);
+	resetStringInfo(str);
+}
+
+void
+resetStringInfo(StringInfo str)
+{
+	str->data[0] = '\0';
+	str->len = 0;
+	str->cursor = 0;
+}
+
+void
+enlargeStringInfo(StringInfo str, int needed)
+{
+	while (str->len + needed >= str->maxlen)
+		str->maxlen *= 2;
+	str->data = repalloc(str->data, str->maxlen);
+}
+
+void
+appendBinaryStringInfo(StringInfo str, const void *data, int datalen)
+{
+	enlargeStringInfo(str, datalen);
+	memcpy(str->data + str->len, data, datalen);
+	str->len += datalen;
+	str->data[str->len] = '\0';
+}
+
+void
+appendStringInfoChar(StringInfo str, char ch)
+{
+	appendBinaryStringInfo(str, &ch, 1);
 }
 
 MemoryContext
