@@ -36,6 +36,7 @@ OBJS = \
 	src/access/work.o \
 	src/audit/batch.o \
 	src/audit/erase.o \
+	src/audit/erased.o \
 	src/audit/guard.o \
 	src/audit/log.o \
 	src/audit/partition.o \

@@ -5,6 +5,7 @@
 #include "base/compat.h"
 
 #include "audit/batch.h"
+#include "audit/erased.h"
 #include "audit/log.h"
 #include "audit/relation.h"
 #include "audit/source.h"
@@ -36,6 +37,7 @@ _PG_init(void)
 	gdpr_leak_init();
 	gdpr_audit_log_init();
 	gdpr_audit_batch_init();
+	gdpr_audit_erased_init();
 	gdpr_audit_who_init();
 	gdpr_audit_relation_init();
 	gdpr_audit_source_init();

@@ -10,10 +10,10 @@ CREATE TABLE gdpr.audit_log (
 	id bigint NOT NULL,
 	at timestamptz NOT NULL,
 	xid xid8 NOT NULL,
-	rows smallint NOT NULL CHECK (rows > 0),
-	own smallint NOT NULL,
-	keys smallint NOT NULL,
-	up smallint NOT NULL,
+	rows smallint NOT NULL,
+	own smallint NOT NULL CHECK (own >= 0),
+	keys smallint NOT NULL CHECK (keys >= 0),
+	up smallint NOT NULL CHECK (up >= 0),
 	subject smallint,
 	relation text NOT NULL,
 	operation text NOT NULL,
@@ -26,7 +26,8 @@ CREATE TABLE gdpr.audit_log (
 	purpose text,
 	application text,
 	address inet,
-	payload bytea
+	payload bytea,
+	CHECK (rows > 0 AND id <= 9223372036854775807 - rows)
 ) PARTITION BY RANGE (at);
 CREATE TABLE gdpr.audit_log_default PARTITION OF gdpr.audit_log DEFAULT USING heap;
 -- a publication FOR ALL TABLES would otherwise stop erasure
@@ -153,10 +154,17 @@ REVOKE ALL ON FUNCTION gdpr.audit_entries(smallint) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.audit_changes(payload bytea, id bigint, at timestamptz, entry integer, columns text[])
 	RETURNS jsonb
-	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000
 	AS 'MODULE_PATHNAME', 'gdpr_audit_changes';
 COMMENT ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz, integer, text[]) IS 'old and new values of one record of a row of the log; null without the key, and for another row than the one they were sealed for';
 REVOKE ALL ON FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz, integer, text[]) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.audit_has_values(payload bytea, id bigint, at timestamptz, entry integer)
+	RETURNS boolean
+	LANGUAGE c STABLE STRICT PARALLEL SAFE COST 1000
+	AS 'MODULE_PATHNAME', 'gdpr_audit_has_values';
+COMMENT ON FUNCTION gdpr.audit_has_values(bytea, bigint, timestamptz, integer) IS 'are there values of one record of a row of the log; true as well for what cannot be opened';
+REVOKE ALL ON FUNCTION gdpr.audit_has_values(bytea, bigint, timestamptz, integer) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.audit_strip(payload bytea, id bigint, at timestamptz, entries integer[])
 	RETURNS bytea

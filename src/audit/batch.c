@@ -28,10 +28,18 @@
 /* Header, numbers, lengths of what varies, and what aligning adds. */
 #define FIXED_SIZE 128
 
+/* The time of a record is that of its row's first; they differ by no more. */
+#define LONGEST_TIME (100 * INT64CONST(1000))
+
+/* Numbers that a row of the log takes where others take some in between. */
+#define RUN 32
+
 typedef struct Level
 {
 	SubTransactionId subxid;
 	GdprAuditBatch *batch; /* NULL: nothing gathered */
+	bool writing;
+	bool interleaved; /* statements in its triggers take numbers too */
 } Level;
 
 static Level *levels = NULL;
@@ -41,7 +49,7 @@ static int depth = 0;
 /* ---- a batch ---- */
 
 static GdprAuditBatch *
-start_batch(const GdprAuditRecord *record, GdprAuditWho *who, int64 id)
+start_batch(const GdprAuditRecord *record, GdprAuditWho *who, int run)
 {
 	MemoryContext context = AllocSetContextCreate(TopTransactionContext,
 												  "gdpr audit batch",
@@ -50,7 +58,8 @@ start_batch(const GdprAuditRecord *record, GdprAuditWho *who, int64 id)
 	GdprAuditBatch *batch = palloc0(sizeof(GdprAuditBatch));
 
 	batch->context = context;
-	batch->id = id;
+	batch->id = gdpr_audit_take_ids(run);
+	batch->ids = run;
 	batch->at = GetCurrentTimestamp();
 	batch->origin = gdpr_origin_get();
 	batch->shared = *record;
@@ -121,49 +130,75 @@ has_room(const GdprAuditBatch *batch, const GdprAuditRecord *record)
 
 static bool
 fits(const GdprAuditBatch *batch, const GdprAuditRecord *record,
-	 const GdprAuditWho *who, int64 id)
+	 const GdprAuditWho *who)
 {
-	return batch->who == who && batch->id + batch->rows == id &&
-		   batch->origin == gdpr_origin_get() &&
-		   is_alike(&batch->shared, record) && has_room(batch, record);
+	return batch->who == who && batch->origin == gdpr_origin_get() &&
+		   is_alike(&batch->shared, record) && has_room(batch, record) &&
+		   GetCurrentTimestamp() - batch->at <= LONGEST_TIME;
+}
+
+/* The numbers of a row follow each other. */
+static bool
+has_id(GdprAuditBatch *batch)
+{
+	if (batch->rows < batch->ids)
+		return true;
+	if (!gdpr_audit_take_id(batch->id + batch->ids))
+		return false;
+	batch->ids++;
+	return true;
 }
 
 /* ---- levels ---- */
 
-/* After an error the abort drops it. */
+/*
+ * After an error the abort drops what is there.  An index of the DBA's may run
+ * anything: levels may move meanwhile, and what is being written is not
+ * written twice.
+ */
 static void
-write_level(Level *level)
+write_level(int i)
 {
-	GdprAuditBatch *batch = level->batch;
+	GdprAuditBatch *batch = levels[i].batch;
 	MemoryContext old;
 
-	if (batch == NULL)
+	if (batch == NULL || levels[i].writing)
 		return;
+	levels[i].writing = true;
 	old = MemoryContextSwitchTo(batch->context);
 	gdpr_audit_insert(batch);
 	MemoryContextSwitchTo(old);
-	level->batch = NULL;
+	levels[i].writing = false;
+	levels[i].batch = NULL;
 	drop_batch(batch);
 }
 
+/* To the innermost level. */
 static void
-add_to_level(Level *level, const GdprAuditRecord *record)
+add_to_level(const GdprAuditRecord *record)
 {
 	GdprAuditWho *who = gdpr_audit_who();
-	int64 id = gdpr_audit_next_id();
+	int i = depth - 1;
+	GdprAuditBatch *batch = levels[i].batch;
 
-	if (level->batch != NULL && !fits(level->batch, record, who, id))
-		write_level(level);
-	if (level->batch == NULL)
-		level->batch = start_batch(record, who, id);
-	add_record(level->batch, record);
+	if (batch != NULL && !fits(batch, record, who))
+		write_level(i);
+	else if (batch != NULL && !has_id(batch))
+	{
+		levels[i].interleaved = true;
+		write_level(i);
+	}
+	if (levels[i].batch == NULL)
+		levels[i].batch = start_batch(record, who,
+									  levels[i].interleaved ? RUN : 1);
+	add_record(levels[i].batch, record);
 }
 
 /* Is there a level that was begun in this subtransaction? */
 static bool
 is_gathering(void)
 {
-	return depth > 0 &&
+	return depth > 0 && !levels[depth - 1].writing &&
 		   levels[depth - 1].subxid == GetCurrentSubTransactionId();
 }
 
@@ -172,11 +207,11 @@ gdpr_audit_write(const GdprAuditRecord *record)
 {
 	if (is_gathering())
 	{
-		add_to_level(&levels[depth - 1], record);
+		add_to_level(record);
 		return;
 	}
 	gdpr_audit_begin();
-	add_to_level(&levels[depth - 1], record);
+	add_to_level(record);
 	gdpr_audit_end();
 }
 
@@ -198,8 +233,7 @@ gdpr_audit_begin(void)
 {
 	if (depth == capacity)
 		make_room();
-	levels[depth].subxid = GetCurrentSubTransactionId();
-	levels[depth].batch = NULL;
+	levels[depth] = (Level){.subxid = GetCurrentSubTransactionId()};
 	depth++;
 }
 
@@ -207,7 +241,7 @@ void
 gdpr_audit_end(void)
 {
 	Assert(depth > 0);
-	write_level(&levels[depth - 1]);
+	write_level(depth - 1);
 	depth--;
 }
 
@@ -220,7 +254,7 @@ gdpr_audit_flush(void)
 	for (int i = 0; i < depth; i++)
 	{
 		if (levels[i].subxid == subxid)
-			write_level(&levels[i]);
+			write_level(i);
 		else if (levels[i].batch != NULL)
 			all = false;
 	}

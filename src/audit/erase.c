@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "audit/batch.h"
 #include "audit/erase.h"
+#include "audit/erased.h"
 #include "audit/guard.h"
 #include "audit/relation.h"
 #include "base/errors.h"
@@ -337,9 +338,9 @@ number(uint64 row, int column)
 static void
 take_record_tags(GdprAuditPerson *person, uint64 row)
 {
-	int own = number(row, 1);
-	int keys = own + number(row, 2);
-	int up = keys + number(row, 3);
+	int own;
+	int keys;
+	int up;
 	bool isnull;
 	Datum array = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 								4, &isnull);
@@ -348,6 +349,10 @@ take_record_tags(GdprAuditPerson *person, uint64 row)
 
 	deconstruct_array(DatumGetArrayTypeP(array), UUIDOID, UUID_LEN, false,
 					  TYPALIGN_CHAR, &tags, NULL, &n);
+	/* A superuser may have written anything. */
+	own = Min(number(row, 1), n);
+	keys = Min(own + number(row, 2), n);
+	up = Min(keys + number(row, 3), n);
 	for (int i = 0; i < own; i++)
 	{
 		if (has_tag(&person->kept, (GdprAuditTag *) DatumGetUUIDP(tags[i])))
@@ -452,10 +457,9 @@ find_all(GdprAuditPerson *person)
 }
 
 /* Records whose values are to go. */
-#define TO_STRIP                                                     \
-	IS_HIS " AND NOT " OWN " && $6 AND $5 IS NOT NULL AND "          \
-		   "gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns)" \
-		   " IS NOT NULL"
+#define TO_STRIP                                            \
+	IS_HIS " AND NOT " OWN " && $6 AND $5 IS NOT NULL AND " \
+		   "gdpr.audit_has_values(l.payload, l.id, l.at, n)"
 #define HAS_VALUES "l.payload IS NOT NULL AND " MAY_BE_HIS
 
 static int64
@@ -493,6 +497,23 @@ strip(GdprAuditPerson *person)
 	return n;
 }
 
+/* What is recorded of him from now on, in this transaction. */
+static void
+remember_erased(GdprAuditPerson *person)
+{
+	TagSet *sets[] = {&person->self, &person->named, &person->rows};
+
+	for (int i = 0; i < lengthof(sets); i++)
+	{
+		HASH_SEQ_STATUS scan;
+		GdprAuditTag *tag;
+
+		hash_seq_init(&scan, sets[i]->seen);
+		while ((tag = hash_seq_search(&scan)) != NULL)
+			gdpr_audit_erased_add(tag);
+	}
+}
+
 int64
 gdpr_audit_erase(GdprAuditPerson *person)
 {
@@ -511,6 +532,7 @@ gdpr_audit_erase(GdprAuditPerson *person)
 		if (!person->rows_only)
 			find_all(person);
 		n = strip(person);
+		remember_erased(person);
 		gdpr_sql_end_own(&scope);
 	}
 	PG_FINALLY();

@@ -154,17 +154,30 @@ find_partition(int64 day)
 /* ---- what ---- */
 
 int64
-gdpr_audit_next_id(void)
+gdpr_audit_take_ids(int n)
 {
+	int64 first;
+
 	/* Which also looks for the sequence anew. */
 	if (log_day == NO_DAY)
 		find_partition(gdpr_audit_day(GetCurrentTimestamp()));
-	if (next_number > last_number)
+	if (last_number - next_number + 1 < n)
 	{
 		next_number = nextval_internal(log_sequence, false);
 		last_number = next_number + BLOCK - 1;
 	}
-	return next_number++;
+	first = next_number;
+	next_number += n;
+	return first;
+}
+
+bool
+gdpr_audit_take_id(int64 id)
+{
+	if (log_day == NO_DAY || id != next_number || next_number > last_number)
+		return false;
+	next_number++;
+	return true;
 }
 
 static Datum

@@ -41,6 +41,7 @@ typedef struct GdprAuditBatch
 {
 	MemoryContext context;
 	int64 id; /* of the first; the others' follow it */
+	int ids;  /* numbers that were taken for it */
 	TimestampTz at;
 	GdprOrigin origin;
 	GdprAuditWho *who;
@@ -50,8 +51,11 @@ typedef struct GdprAuditBatch
 	StringInfoData payload; /* likewise; see values.h */
 } GdprAuditBatch;
 
-/* The next record's number. */
-extern int64 gdpr_audit_next_id(void);
+/* Takes n numbers that follow each other, at most as many as a block has. */
+extern int64 gdpr_audit_take_ids(int n);
+
+/* Takes this number, if it is the next. */
+extern bool gdpr_audit_take_id(int64 id);
 
 /*
  * Inserts into the partition of the day, in the current transaction, with

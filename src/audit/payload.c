@@ -21,8 +21,12 @@
 #include "utils/datum.h"
 #include "utils/json.h"
 
-/* Longer texts are recorded by their length and a digest. */
+/*
+ * Longer texts are recorded by their length and a digest, and so are all once
+ * a row has that much: the auditor sees it as json, which has its limits.
+ */
 #define LONGEST_TEXT (256 * 1024)
+#define LONGEST_ROW	 (32 * 1024 * 1024)
 
 /* ---- comparing ---- */
 
@@ -121,7 +125,7 @@ print_text(const char *text, StringInfo out)
 {
 	size_t length = strlen(text);
 
-	if (length > LONGEST_TEXT)
+	if (length > LONGEST_TEXT || out->len + length > LONGEST_ROW)
 	{
 		text = psprintf("(%zu bytes, SHA-256 %s)", length,
 						gdpr_digest_hex(text, length));

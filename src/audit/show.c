@@ -20,6 +20,7 @@
 
 GDPR_FUNCTION(gdpr_audit_entries);
 GDPR_FUNCTION(gdpr_audit_changes);
+GDPR_FUNCTION(gdpr_audit_has_values);
 GDPR_FUNCTION(gdpr_audit_strip);
 GDPR_FUNCTION(gdpr_audit_actor);
 
@@ -154,6 +155,21 @@ gdpr_audit_changes(PG_FUNCTION_ARGS)
 	}
 	appendStringInfoString(&out, n == 0 ? "{}" : "}");
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}
+
+/*
+ * audit_has_values(payload bytea, id bigint, at timestamptz, entry integer)
+ * returns boolean.  What cannot be opened here may be opened elsewhere.
+ */
+Datum
+gdpr_audit_has_values(PG_FUNCTION_ARGS)
+{
+	Place place = place_of(PG_GETARG_INT64(1), PG_GETARG_TIMESTAMPTZ(2));
+	GdprAuditReader rows;
+	GdprAuditReader values;
+
+	PG_RETURN_BOOL(!open_payload(PG_GETARG_BYTEA_PP(0), &place, &rows) ||
+				   find_entry(&rows, PG_GETARG_INT32(3), &values));
 }
 
 static bool

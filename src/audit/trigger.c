@@ -9,6 +9,7 @@
 #include "base/compat.h"
 
 #include "audit/batch.h"
+#include "audit/erased.h"
 #include "audit/payload.h"
 #include "base/ident.h"
 #include "base/origin.h"
@@ -110,6 +111,16 @@ find_tags(GdprAuditRelation *entry, const TriggerData *data,
 	}
 }
 
+/* What forget takes away must not be kept here, nor come back. */
+static bool
+keeps_values(const GdprAuditTags *tags)
+{
+	return gdpr_origin_get() == GDPR_ORIGIN_APPLICATION &&
+		   !gdpr_audit_erased_any(tags->tags, tags->count[GDPR_AUDIT_OWN] +
+												  tags->count[GDPR_AUDIT_KEYS] +
+												  tags->count[GDPR_AUDIT_UP]);
+}
+
 static void
 record_row(GdprAuditRelation *entry, const TriggerData *data,
 		   const char *operation, const Versions *versions,
@@ -129,8 +140,7 @@ record_row(GdprAuditRelation *entry, const TriggerData *data,
 	record.ntags = tags.n;
 	record.tags = tags.tags;
 	record.subject = tags.subject + 1;
-	/* What forget takes away must not be kept here. */
-	if (gdpr_origin_get() == GDPR_ORIGIN_APPLICATION)
+	if (keeps_values(&tags))
 	{
 		initStringInfo(&payload);
 		gdpr_audit_print(entry, changed, versions->old_values,

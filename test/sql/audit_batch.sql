@@ -188,6 +188,69 @@ UPDATE person SET name = name || '?';
 SET client_min_messages = warning;
 SELECT count(*) FROM person WHERE id = 104;
 
+DROP TRIGGER z_forget ON person;
+
+-- forgotten while his row was changed already, and is recorded only then: by the statement itself, and by a trigger before his turn
+WITH u AS (UPDATE person SET name = name || '+' WHERE id IN (104, 105) RETURNING id) SELECT (gdpr_forget(id::text, 'aub_person') ->> 'changed')::boolean FROM u WHERE id = 104;
+UPDATE person SET name = name || '+' WHERE id IN (106, 107) RETURNING CASE WHEN id = 106 THEN gdpr_forget('106', 'aub_person') IS NOT NULL END AS forgotten;
+CREATE OR REPLACE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF new.id = 107 THEN
+		-- undone: his record keeps its values
+		BEGIN
+			PERFORM gdpr_forget('109', 'aub_person');
+			RAISE EXCEPTION 'undo';
+		EXCEPTION WHEN raise_exception THEN
+			NULL;
+		END;
+		PERFORM gdpr_forget('108', 'aub_person');
+	END IF;
+	RETURN NULL;
+END $$;
+-- before our own, so that nothing is gathered yet
+CREATE TRIGGER a_forget AFTER UPDATE ON person FOR EACH ROW EXECUTE FUNCTION forget();
+UPDATE person SET name = name || '+' WHERE id BETWEEN 107 AND 109;
+SELECT t.operation, count(*), count(*) FILTER (WHERE t.changes IS NOT NULL) AS with_values
+FROM generate_series(104, 109) i, gdpr.audit_trail(i::text, 'aub_person') t WHERE i IN (104, 106, 108) GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM gdpr.audit WHERE relation = 'aub.person' AND changes::text ~ 'kanarialintu-10[468]';
+SELECT changes FROM gdpr.audit_trail('109', 'aub_person') WHERE operation = 'update' ORDER BY id DESC LIMIT 1;
+-- who comes with the same key later is another
+INSERT INTO person VALUES (104, 'kanarialintu-new');
+SELECT changes IS NOT NULL AS has_values FROM gdpr.audit_trail('104', 'aub_person') ORDER BY id DESC LIMIT 1;
+DROP TRIGGER a_forget ON person;
+
+-- what a superuser writes into the log: copies lose their values too, and nothing breaks
+INSERT INTO gdpr.audit_log SELECT id + 1000000000, at, xid, rows, own, keys, up, subject, relation, operation, origin, columns, tags, session_role, role, actor, purpose, application, address, payload
+	FROM gdpr.audit_log WHERE relation = 'aub.person' AND operation = 'insert';
+INSERT INTO gdpr.audit_log SELECT id + 2000000000, at, xid, 1, 32767, 32767, 32767, subject, relation, operation, origin, columns, tags, session_role, role, actor, purpose, application, address, '\x00'
+	FROM gdpr.audit_log WHERE relation = 'aub.person' AND operation = 'insert' AND id < 1000000000;
+SELECT (gdpr_forget('110', 'aub_person') ->> 'changed')::boolean;
+SELECT count(*) FROM gdpr.audit_log l, gdpr.audit_entries(l.rows) n WHERE relation = 'aub.person'
+	AND (gdpr.audit_changes(payload, id, at, n, columns)::text LIKE '%kanarialintu-110%' OR gdpr.audit_changes(payload, id - 1000000000, at, n, columns)::text LIKE '%kanarialintu-110%');
+\set VERBOSITY terse
+INSERT INTO gdpr.audit_log_default (id, at, xid, rows, own, keys, up, relation, operation, origin, session_role, role) VALUES (1, '2000-01-01', '1', 0, 0, 0, 0, 'a.b', 'update', 'application', 'x', 'x');
+INSERT INTO gdpr.audit_log_default (id, at, xid, rows, own, keys, up, relation, operation, origin, session_role, role) VALUES (9223372036854775807, '2000-01-01', '1', 2, 0, 0, 0, 'a.b', 'update', 'application', 'x', 'x');
+INSERT INTO gdpr.audit_log_default (id, at, xid, rows, own, keys, up, relation, operation, origin, session_role, role) VALUES (1, '2000-01-01', '1', 1, -1, 0, 0, 'a.b', 'update', 'application', 'x', 'x');
+\set VERBOSITY default
+
+-- a row of more than the auditor could be shown is recorded by lengths and digests
+DO $$ BEGIN EXECUTE 'CREATE TABLE wide (' || (SELECT string_agg('c' || i || ' text', ', ') FROM generate_series(1, 140) i) || ')'; END $$;
+SELECT gdpr.protect('wide');
+DO $$ BEGIN EXECUTE 'INSERT INTO wide SELECT ' || (SELECT string_agg('v', ', ') FROM generate_series(1, 140)) || ' FROM repeat(chr(1), 262144) v'; END $$;
+SELECT length(changes #>> '{c1,1}') AS first, changes #>> '{c140,1}' AS last FROM gdpr.audit WHERE relation = 'aub.wide' AND operation = 'insert';
+
+-- statements in its triggers take numbers too: records are gathered all the same
+CREATE FUNCTION log_person() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO ledger (item) VALUES (new.id);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER z_log AFTER UPDATE ON item FOR EACH ROW EXECUTE FUNCTION log_person();
+SELECT max(id + rows - 1) AS upto FROM gdpr.audit_log WHERE id < 1000000000 \gset
+UPDATE item SET b = 'd';
+SELECT relation, sum(rows) AS records, count(*) < 20 AS gathered FROM gdpr.audit_log WHERE id > :upto AND id < 1000000000 AND relation = 'aub.item' GROUP BY 1 ORDER BY 1;
+SELECT count(*) = count(DISTINCT id) AS distinct_ids FROM gdpr.audit WHERE id < 1000000000;
+
 SELECT gdpr.undeclare_subject('aub_person');
 DROP SCHEMA aub CASCADE;
 DROP ROLE aub_owner;
