@@ -259,15 +259,17 @@ CREATE VIEW gdpr.access_matrix AS
 	)
 	SELECT role, relation, category, privileges, rows, purposes, via, bypasses FROM cell
 	UNION ALL
-	-- rights that are a SET ROLE away
+	-- Rights that are a SET ROLE away.  The attributes SUPERUSER and BYPASSRLS are
+	-- never inherited, so what they give is, of members that inherit, too.
 	SELECT w.rolname, c.relation, c.category, c.privileges, c.rows, c.purposes,
 		'SET ROLE ' OPERATOR(pg_catalog.||) c.role, c.bypasses
 	FROM cell c JOIN who w ON NOT w.rolsuper AND w.oid OPERATOR(pg_catalog.<>) c.oid
-		AND NOT pg_catalog.pg_has_role(w.oid, c.oid, 'USAGE')
+		AND (c.bypasses OR c.via OPERATOR(pg_catalog.=) 'superuser'
+			OR NOT pg_catalog.pg_has_role(w.oid, c.oid, 'USAGE'))
 		AND pg_catalog.pg_has_role(w.oid, c.oid,
 			CASE WHEN pg_catalog.current_setting('server_version_num')::integer OPERATOR(pg_catalog.>=) 160000
 				THEN 'SET' ELSE 'MEMBER' END)
-	WHERE c.via OPERATOR(pg_catalog.=) ANY ('{direct,owner,superuser}') OR c.bypasses
+	WHERE c.via OPERATOR(pg_catalog.=) ANY ('{direct,owner,superuser,predefined role}') OR c.bypasses
 	UNION ALL
 	SELECT w.rolname, t.relation::regclass, t.category, 'SELECT',
 		CASE WHEN o.rolsuper OR o.rolbypassrls OR NOT k.relrowsecurity THEN 'all' ELSE 'as ' OPERATOR(pg_catalog.||) o.rolname END,

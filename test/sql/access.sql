@@ -225,6 +225,24 @@ ALTER ROLE access_member SET gdpr.purpose = 'acc_support';
 -- who sees what
 SELECT role, relation, category, privileges, rows, purposes, via, bypasses FROM gdpr.access_matrix
 	WHERE relation::text LIKE 'acc.%' AND role LIKE 'access_%' ORDER BY relation::text, role, category, via;
+-- what SUPERUSER and BYPASSRLS give is a SET ROLE away, also for members that inherit
+CREATE ROLE access_root SUPERUSER;
+CREATE ROLE access_root_in IN ROLE access_root;
+CREATE ROLE access_over BYPASSRLS IN ROLE pg_read_all_data;
+CREATE ROLE access_over_in IN ROLE access_over;
+CREATE ROLE access_reader IN ROLE pg_read_all_data;
+CREATE ROLE access_reader_not NOINHERIT IN ROLE access_reader;
+SELECT role, relation, category, privileges, rows, via, bypasses FROM gdpr.access_matrix
+	WHERE relation::text IN ('acc.line', 'acc.customer') AND category IN ('not personal', 'national_id')
+		AND role ~ '^access_(root|over|reader)' ORDER BY relation::text, role, category, via;
+-- and bare of row security no less
+CREATE TABLE acc.bare (id int, name text);
+SELECT gdpr.declare_column('acc.bare', 'name', 'name');
+SELECT role, category, privileges, rows, via, bypasses FROM gdpr.access_matrix
+	WHERE relation::text = 'acc.bare' AND role ~ '^access_(root|over|reader)' ORDER BY role, category, via;
+SELECT gdpr.undeclare_column('acc.bare', 'name');
+DROP TABLE acc.bare;
+DROP ROLE access_root_in, access_root, access_over_in, access_over, access_reader_not, access_reader;
 
 -- a column that becomes personal is taken from those without its category
 SELECT count(*) > 0 FROM gdpr.allow('access_sales', 'acc.line');
