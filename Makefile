@@ -38,6 +38,7 @@ OBJS = \
 	src/audit/erase.o \
 	src/audit/erased.o \
 	src/audit/guard.o \
+	src/audit/guard_member.o \
 	src/audit/log.o \
 	src/audit/partition.o \
 	src/audit/payload.o \

@@ -4,7 +4,8 @@
  *
  * UPDATE, DELETE and TRUNCATE of the log are refused by triggers on each of
  * its tables; DDL on them, and on the triggers of protected relations, by the
- * hooks.  A superuser who changes files or loads code is stopped by nothing.
+ * hooks.  A superuser who writes to the catalogs or to files, or loads code, is
+ * stopped by nothing.
  */
 #include "base/compat.h"
 
@@ -250,11 +251,31 @@ guard_drop_statement(const DropStmt *drop)
 	}
 }
 
+/* DROP of the other extension would take the trigger with it. */
+static void
+guard_depends(const AlterObjectDependsStmt *depends)
+{
+	if (depends->objectType == OBJECT_TRIGGER)
+		guard_trigger_name(depends->relation,
+						   strVal(llast(castNode(List, depends->object))));
+}
+
+/* Ours, not somebody's function of that name. */
+static bool
+is_guard(List *name)
+{
+	Oid function = LookupFuncName(name, 0, NULL, true);
+
+	return OidIsValid(function) &&
+		   get_func_namespace(function) == gdpr_sql_schema() &&
+		   strcmp(strVal(llast(name)), "audit_guard") == 0;
+}
+
 /* A restore makes the guards of partitions; others could hold an erasure up. */
 static void
 guard_new_trigger(const CreateTrigStmt *create)
 {
-	if (strcmp(strVal(llast(create->funcname)), "audit_guard") != 0)
+	if (!is_guard(create->funcname))
 		guard_relation(create->relation);
 	if (create->replace)
 		guard_trigger_name(create->relation, create->trigname);
@@ -280,29 +301,25 @@ guard_event_trigger(const AlterEventTrigStmt *alter)
 				 errmsg("event trigger \"%s\" is always enabled", alter->trigname)));
 }
 
-/* The functions of triggers: without them the triggers do nothing. */
-static void
-guard_function(List *name)
-{
-	Oid function = LookupFuncName(name, 0, NULL, true);
-
-	if (OidIsValid(function) &&
-		get_func_namespace(function) == gdpr_sql_schema() &&
-		OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("functions of the extension cannot be changed")));
-}
-
 /* Before anything is looked up: BEGIN and COMMIT come this way, too. */
 static bool
 is_watched(NodeTag tag)
 {
 	static const NodeTag watched[] = {
-		T_AlterEventTrigStmt, T_AlterFunctionStmt,	T_AlterObjectSchemaStmt,
-		T_AlterTableStmt,	  T_CreateFunctionStmt, T_CreateStmt,
-		T_CreateTrigStmt,	  T_DropStmt,			T_RenameStmt,
+		T_AlterEventTrigStmt,
+		T_AlterExtensionContentsStmt,
+		T_AlterFunctionStmt,
+		T_AlterObjectDependsStmt,
+		T_AlterObjectSchemaStmt,
+		T_AlterOwnerStmt,
+		T_AlterTableStmt,
+		T_CreateFunctionStmt,
+		T_CreateStmt,
+		T_CreateTrigStmt,
+		T_DropStmt,
+		T_RenameStmt,
 		T_RuleStmt,
+		T_ViewStmt,
 	};
 
 	for (int i = 0; i < lengthof(watched); i++)
@@ -319,6 +336,7 @@ gdpr_audit_guard_utility(Node *statement)
 	if (!is_watched(nodeTag(statement)) || changing || IsBinaryUpgrade ||
 		gdpr_audit_is_maintaining() || !gdpr_audit_tables_are_there())
 		return;
+	gdpr_audit_guard_member(statement);
 	switch (nodeTag(statement))
 	{
 		case T_AlterTableStmt:
@@ -336,12 +354,8 @@ gdpr_audit_guard_utility(Node *statement)
 		case T_AlterEventTrigStmt:
 			guard_event_trigger((AlterEventTrigStmt *) statement);
 			break;
-		case T_CreateFunctionStmt:
-			if (((CreateFunctionStmt *) statement)->replace)
-				guard_function(((CreateFunctionStmt *) statement)->funcname);
-			break;
-		case T_AlterFunctionStmt:
-			guard_function(((AlterFunctionStmt *) statement)->func->objname);
+		case T_AlterObjectDependsStmt:
+			guard_depends((AlterObjectDependsStmt *) statement);
 			break;
 		case T_RuleStmt:
 			guard_relation(((RuleStmt *) statement)->relation);

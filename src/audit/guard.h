@@ -14,6 +14,9 @@
 extern void gdpr_audit_guard_utility(Node *statement);
 extern void gdpr_audit_guard_drop(Oid class, Oid object, int column);
 
+/* The part of it that is about the extension's own objects. */
+extern void gdpr_audit_guard_member(Node *statement);
+
 /*
  * Our own changes of triggers and of the log pass.  Returns what it was; the
  * caller sets it back, also when an error passes.

@@ -80,7 +80,7 @@ static const Setting settings[] = {
 		.short_desc =
 			"Lets DROP EXTENSION gdpr_ext destroy the ledger and the declarations.",
 		.long_desc =
-			"Encrypted columns are never dropped by it: decrypt them first.",
+			"ALTER EXTENSION gdpr_ext DROP needs it, too.  Encrypted columns are never dropped by it: decrypt them first.",
 	},
 	{
 		.name = "gdpr.enabled",

@@ -41,6 +41,70 @@ ALTER FUNCTION gdpr.audit_row() COST 5;
 DROP FUNCTION gdpr.audit_row() CASCADE;
 ALTER EVENT TRIGGER gdpr_audit_follow_ddl DISABLE;
 ALTER EVENT TRIGGER gdpr_audit_follow_ddl ENABLE REPLICA;
+-- nor are they moved away first, to make room for others
+ALTER FUNCTION gdpr.audit_row() SET SCHEMA public;
+ALTER FUNCTION gdpr.audit_row() RENAME TO other;
+ALTER ROUTINE gdpr.audit_row() RENAME TO other;
+ALTER FUNCTION gdpr.audit_row() OWNER TO pg_monitor;
+ALTER FUNCTION gdpr.audit_row() DEPENDS ON EXTENSION plpgsql;
+ALTER TRIGGER gdpr_audit ON aug.t DEPENDS ON EXTENSION plpgsql;
+ALTER FUNCTION gdpr.audit_actor(bytea) COST 5;
+CREATE OR REPLACE FUNCTION gdpr.audit_actor(actor bytea) RETURNS text LANGUAGE sql AS $$ SELECT 'somebody else' $$;
+SET search_path = gdpr;
+CREATE OR REPLACE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+ALTER FUNCTION audit_row() RENAME TO other;
+RESET search_path;
+ALTER SCHEMA gdpr RENAME TO other;
+ALTER EVENT TRIGGER gdpr_audit_follow_ddl RENAME TO other;
+ALTER EVENT TRIGGER gdpr_audit_follow_ddl OWNER TO CURRENT_USER;
+DROP EVENT TRIGGER gdpr_audit_follow_ddl;
+DROP EVENT TRIGGER IF EXISTS gdpr_audit_nothing, gdpr_audit_follow_ddl CASCADE;
+-- nor taken out of the extension
+ALTER EXTENSION gdpr_ext DROP FUNCTION gdpr.audit_row();
+ALTER EXTENSION gdpr_ext DROP FUNCTION gdpr.audit_changes(bytea, bigint, timestamptz, integer, text[]);
+ALTER EXTENSION gdpr_ext DROP EVENT TRIGGER gdpr_audit_follow_ddl;
+ALTER EXTENSION gdpr_ext DROP VIEW gdpr.audit;
+ALTER EXTENSION gdpr_ext DROP TABLE gdpr.audit_log;
+ALTER EXTENSION gdpr_ext DROP SCHEMA gdpr;
+DO $$ BEGIN EXECUTE 'ALTER EXTENSION gdpr_ext DROP TABLE gdpr.protected'; END $$;
+-- unless the log may go anyway; what was taken out is not ours
+BEGIN;
+SET LOCAL gdpr.allow_drop = on;
+ALTER EXTENSION gdpr_ext DROP VIEW gdpr.audit;
+ALTER VIEW gdpr.audit RENAME TO other;
+ROLLBACK;
+
+-- what the log is read by, and what says what is recorded
+CREATE OR REPLACE VIEW gdpr.audit AS SELECT 1 AS id;
+SET search_path = gdpr;
+CREATE OR REPLACE VIEW audit AS SELECT 1 AS id;
+RESET search_path;
+ALTER VIEW gdpr.audit RENAME TO other;
+ALTER TABLE gdpr.audit RENAME TO other;
+ALTER VIEW gdpr.audit RENAME COLUMN role TO other;
+ALTER VIEW gdpr.audit SET SCHEMA aug;
+ALTER VIEW gdpr.audit OWNER TO pg_monitor;
+ALTER TABLE gdpr.audit OWNER TO CURRENT_USER;
+ALTER VIEW gdpr.audit SET (security_invoker = on);
+ALTER VIEW gdpr.audit ALTER COLUMN role SET DEFAULT 'x';
+CREATE RULE r AS ON INSERT TO gdpr.audit DO INSTEAD NOTHING;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO gdpr.audit DO INSTEAD SELECT * FROM gdpr.audit WHERE false;
+ALTER RULE "_RETURN" ON gdpr.audit RENAME TO other;
+ALTER TABLE gdpr.protected RENAME TO other;
+ALTER TABLE gdpr.audit_source SET SCHEMA aug;
+CREATE RULE r AS ON INSERT TO gdpr.protected DO INSTEAD NOTHING;
+
+-- others of the same names are nobody's concern
+SET search_path = aug, gdpr;
+CREATE OR REPLACE VIEW audit AS SELECT 1 AS id;
+CREATE OR REPLACE VIEW audit AS SELECT 2 AS id;
+ALTER VIEW audit RENAME TO audit_2;
+CREATE OR REPLACE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE OR REPLACE FUNCTION audit_guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+ALTER FUNCTION audit_row() RENAME TO audit_row_2;
+RESET search_path;
+-- and no guard of the log
+CREATE TRIGGER x BEFORE INSERT ON :today FOR EACH ROW EXECUTE FUNCTION aug.audit_guard();
 
 -- the triggers
 ALTER TABLE aug.t DISABLE TRIGGER gdpr_audit;
