@@ -163,7 +163,7 @@ take_arguments(FunctionCallInfo fcinfo, Work *work)
 		{.name = "filter", .text = &work->rule.filter},
 		{.name = "others", .text = &others},
 		{.name = "own", .text = &work->rule.own},
-		{.name = "purposes", .list = &work->rule.purposes},
+		{.name = "purposes", .list = &work->rule.purposes, .filled = true},
 	};
 	GdprAccessRule *rule = &work->rule;
 

@@ -48,6 +48,7 @@ wanted(const GdprOption *option)
 	return option->text != NULL		? "a string"
 		   : option->flag != NULL	? "a boolean"
 		   : option->number != NULL ? "a whole number"
+		   : option->filled			? "an array of one string or more"
 									: "an array of strings";
 }
 
@@ -115,7 +116,8 @@ take_value(const GdprOption *option, const JsonbValue *value)
 	else if (option->number != NULL)
 		taken = take_number(value, option->number);
 	else if (option->list != NULL)
-		taken = take_list(value, option->list);
+		taken = take_list(value, option->list) &&
+				(*option->list != NIL || !option->filled);
 	if (!taken)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

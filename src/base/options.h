@@ -15,6 +15,7 @@ typedef struct GdprOption
 	bool *flag;	 /* ... a json boolean, or ... */
 	int *number; /* ... a whole json number, or ... */
 	List **list; /* ... an array of strings: char * */
+	bool filled; /* which may not be empty */
 } GdprOption;
 
 /*
