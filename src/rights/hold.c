@@ -17,6 +17,7 @@
 #include "rights/ledger.h"
 #include "subject/hold.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 GDPR_FUNCTION(gdpr_hold_subject);
 GDPR_FUNCTION(gdpr_hold_relation);
@@ -57,6 +58,17 @@ write_hold(Datum *values, const bool *given)
 	return id;
 }
 
+/* It would hold nothing, and whoever placed it would think it did. */
+static void
+check_until(TimestampTz until)
+{
+	if (until <= GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the end of the legal hold is past"),
+				 errhint("\"until\" is a time to come, or null for a hold without an end.")));
+}
+
 static void
 take_reason(FunctionCallInfo fcinfo, int reason, int until, Datum *values,
 			bool *given)
@@ -64,6 +76,8 @@ take_reason(FunctionCallInfo fcinfo, int reason, int until, Datum *values,
 	given[ARG_REASON] = !PG_ARGISNULL(reason);
 	values[ARG_REASON] = given[ARG_REASON] ? PG_GETARG_DATUM(reason) : 0;
 	given[ARG_UNTIL] = !PG_ARGISNULL(until);
+	if (given[ARG_UNTIL])
+		check_until(PG_GETARG_TIMESTAMPTZ(until));
 	values[ARG_UNTIL] = given[ARG_UNTIL] ? PG_GETARG_DATUM(until) : 0;
 }
 
