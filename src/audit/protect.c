@@ -7,6 +7,7 @@
  */
 #include "base/compat.h"
 
+#include "access/table.h"
 #include "audit/batch.h"
 #include "audit/guard.h"
 #include "audit/partition.h"
@@ -28,6 +29,7 @@
 #include "subject/graph.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 GDPR_FUNCTION(gdpr_protect);
 GDPR_FUNCTION(gdpr_protect_subject);
@@ -161,6 +163,43 @@ write_protected(Oid relid, List *excepted)
 }
 
 static bool
+is_named(const char *name, const List *names)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Rows would come and go without a column's name, and change unseen. */
+static void
+check_excepted(Oid relid, const List *excepted)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(relation);
+	bool recorded = excepted == NIL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		recorded |= !att->attisdropped &&
+					!is_named(NameStr(att->attname), excepted);
+	}
+	table_close(relation, AccessShareLock);
+	if (!recorded)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("every column of relation %s is excepted: nothing would be recorded of its changes",
+						gdpr_ident_relation(relid)),
+				 errhint("Leave one column at least.")));
+}
+
+static bool
 is_protected(Oid relid)
 {
 	return gdpr_audit_protected(relid) == relid;
@@ -174,6 +213,7 @@ protect(Oid relid, List *excepted)
 	GdprSqlScope scope;
 
 	check_relation(relid);
+	check_excepted(relid, excepted);
 	new = !is_protected(relid);
 	(void) gdpr_keyring_reserved();
 	before = gdpr_audit_set_changing(true);

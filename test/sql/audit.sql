@@ -32,6 +32,10 @@ SELECT gdpr.protect('aud.person', NULL);
 SELECT gdpr.protect('aud.person', '{"reads": true}');
 SELECT gdpr.protect('aud.person', '{"except_columns": "touched"}');
 SELECT gdpr.protect('aud.person', '{"except_columns": ["nosuch"]}');
+SELECT gdpr.protect('aud.line', '{"except_columns": ["what", "no", "buy", "no"]}');
+\set VERBOSITY default
+SELECT gdpr.protect_subject('aud_person', '{"except_columns": ["person", "body"]}');
+\set VERBOSITY sqlstate
 SELECT gdpr.protect('pg_class');
 SELECT gdpr.protect_subject('nosuch');
 SELECT gdpr.unprotect('aud.person');
