@@ -105,7 +105,7 @@ static const DutyItem tables[] = {
 	{OPERATOR, "purpose_grant"},
 	{AUDITOR, "audit"},
 	{OFFICER | OPERATOR, "hold"},
-	{OPERATOR, "protected"},
+	{OFFICER | AUDITOR | OPERATOR, "protected"},
 	{OFFICER | OPERATOR, "retention_rule"},
 	{OFFICER | OPERATOR, "retention_state"},
 	{OFFICER | OPERATOR, "retention_status"},

@@ -80,6 +80,9 @@ SELECT count(*) FROM gdpr.context_key;
 UPDATE gdpr.subject SET relation = 'pg_class';
 RESET ROLE;
 
+-- what is protected, all three see: no records may mean no protection
+SELECT r, has_table_privilege(r, 'gdpr.protected', 'SELECT') FROM unnest(ARRAY['duty_nobody', 'duty_officer', 'duty_auditor', 'duty_operator']) r;
+
 SET ROLE duty_officer;
 SELECT path FROM gdpr.data_map('duty_kind');
 SELECT gdpr.approve_map('duty_kind');
