@@ -10,7 +10,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('audit');
 $node->init(allows_streaming => 'logical');
-$node->append_conf('postgresql.conf', "log_statement = none\nlog_min_error_statement = panic\n");
+$node->append_conf('postgresql.conf', "log_statement = none\nlog_min_error_statement = panic\nlisten_addresses = '127.0.0.1'\n");
 $node->start;
 my $subscriber = PostgreSQL::Test::Cluster->new('audit_subscriber');
 $subscriber->init;
@@ -43,6 +43,39 @@ is($subscriber->safe_psql('postgres', q(
 	qq(update|{name}|["kanarialintu-2", "kanarialintu-new"]\ndelete|{id,name}|["kanarialintu-3", null]),
 	'what a subscription applies is recorded');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION s');
+
+# ---- where it came from ----
+
+my $last = q(SELECT changes ->> 'name', address FROM gdpr.audit ORDER BY id DESC LIMIT 1);
+$node->safe_psql('postgres', q(UPDATE person SET name = 'kanarialintu-tcp' WHERE id = 2),
+	connstr => sprintf('host=127.0.0.1 port=%d dbname=postgres', $node->port));
+is($node->safe_psql('postgres', $last), '["kanarialintu-new", "kanarialintu-tcp"]|127.0.0.1', 'the address of a client is recorded');
+$node->safe_psql('postgres', q(UPDATE person SET name = 'kanarialintu-new' WHERE id = 2));
+is($node->safe_psql('postgres', $last), '["kanarialintu-tcp", "kanarialintu-new"]|', 'of a local one there is none');
+
+# ---- a day that is over ----
+
+$node->safe_psql('postgres', 'CREATE DATABASE days');
+$node->safe_psql('days', $schema . q(
+	SELECT gdpr.declare_subject('person', 'person');
+	SELECT gdpr.protect('person');
+	INSERT INTO person VALUES (1, 'kanarialintu-1');
+));
+# As a restore brings the partition of yesterday.
+my $yesterday = $node->safe_psql('days', q(SELECT to_char((now() AT TIME ZONE 'UTC')::date - 1, 'YYYYMMDD')));
+$node->safe_psql('days', sprintf(q(
+	SELECT set_config('search_path', '', false);
+	CREATE TABLE gdpr.audit_log_%1$s (LIKE gdpr.audit_log INCLUDING ALL);
+	ALTER TABLE gdpr.audit_log ATTACH PARTITION gdpr.audit_log_%1$s
+		FOR VALUES FROM ('%1$s 00:00:00+00') TO (('%1$s 00:00:00+00'::timestamptz + interval '1 day'));
+	INSERT INTO gdpr.audit_log SELECT (r).* FROM (
+		SELECT jsonb_populate_record(l, jsonb_build_object('at', l.at - interval '1 day')) AS r FROM gdpr.audit_log l) x;
+), $yesterday));
+my $indexed = q(SELECT string_agg(DISTINCT tablename, ' ') FROM pg_indexes WHERE schemaname = 'gdpr' AND tablename LIKE 'audit\_log\_2%');
+is($node->safe_psql('days', $indexed), '', 'partitions have no index');
+$node->safe_psql('days', 'SELECT gdpr.audit_maintain()');
+is($node->safe_psql('days', $indexed), "audit_log_$yesterday", 'but when the day is over');
+is($node->safe_psql('days', q(SELECT count(*) FROM gdpr.audit_trail('1', 'person'))), 2, 'a person is found in both');
 
 # ---- a day for which there is no partition ----
 
@@ -86,6 +119,11 @@ command_ok([ 'pg_restore', '--exit-on-error', '-d', $keyless->connstr('restored'
 is($keyless->safe_psql('restored', $counts), (split /\|/, $before)[0] . '|0', 'the records are there, the values closed');
 my ($rc, $out, $err) = $keyless->psql('restored', q(INSERT INTO person VALUES (9, 'x')));
 like($err, qr/key/, 'and what cannot be recorded is not written');
+for my $call (q(gdpr.protect('other')), q(gdpr.declare_subject('other', 'other')))
+{
+	($rc, $out, $err) = $keyless->psql('postgres', "CREATE EXTENSION IF NOT EXISTS gdpr_ext; CREATE TABLE IF NOT EXISTS other (id int PRIMARY KEY); SELECT $call");
+	like($err, qr/ERROR:.*key/, "$call needs one");
+}
 
 # ---- the way out ----
 
