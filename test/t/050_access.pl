@@ -135,6 +135,9 @@ check_rules('postgres', 'here');
 # everything, sealed; so does a superuser.
 $node->command_fails_like([ 'pg_dump', '-U', 'shop_owner', '-f', "$dir/owner.sql", '--table=shop.customer', 'postgres' ],
 	qr/row-level security/, 'the owner\'s dump stops');
+is(as('shop_owner', 'ALTER TABLE shop.customer NO FORCE ROW LEVEL SECURITY'), '42501', 'what PostgreSQL hints at is refused');
+$node->command_fails_like([ 'pg_dump', '-U', 'shop_owner', '-f', "$dir/owner_all.sql", 'postgres' ],
+	qr/permission denied for (table|schema)/, 'his dump of the whole database stops earlier');
 ok(!-s "$dir/owner.sql" || slurp_file("$dir/owner.sql") !~ /kanarialintu/, 'and holds no row of a person');
 for my $who ('backup', 'superuser')
 {
@@ -182,6 +185,22 @@ is(as('sales', q(
 sql(q(ALTER ROLE sales SET gdpr.purpose = 'service'));
 is(as('sales', q(SELECT count(*) FROM shop.customer)), '50', 'a default of the role holds');
 sql(q(ALTER ROLE sales RESET gdpr.purpose));
+sql(q(ALTER DATABASE postgres SET gdpr.purpose = 'service'));
+is(as('sales', q(SELECT count(*) FROM shop.customer)), '50', 'one of the database too');
+sql(q(ALTER DATABASE postgres RESET gdpr.purpose));
+
+# So is a connection's option; like every purpose it counts when it was granted.
+sql(q(
+	SELECT gdpr.create_purpose('ads', 'consent');
+	SELECT count(*) FROM gdpr.allow('sales', 'shop.customer', '{*}', options => '{"purposes": ["service", "ads"]}');
+));
+for (['service', "50\n50", 'that was granted: sales reads, in each transaction'],
+	['ads', '42501', 'that the rule takes and nobody granted'], ['nosuch', '42501', 'that there is not'])
+{
+	my ($purpose, $expected, $what) = @$_;
+	local $ENV{PGOPTIONS} = "-c gdpr.purpose=$purpose";
+	is(as('sales', q(SELECT count(*) FROM shop.customer; SELECT count(*) FROM shop.customer)), $expected, "a connection with a purpose $what");
+}
 
 # A session that is under way hears of a revocation, a repeatable read too.
 my ($in, $out, $err) = ('', '', '');
