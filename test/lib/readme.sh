@@ -1,7 +1,7 @@
 # readme.sh: runs the examples of README.md.  Sourced by suites.sh.
 #
 # Every ```sql block runs, in order, in one throwaway database, each in a session
-# of its own, and must succeed.  ```sql error=SQLSTATE must fail with that code
+# of its own, and must succeed; then all of them in another, in one session.  ```sql error=SQLSTATE must fail with that code
 # and no other.  A ```text block after it, with nothing but prose between them,
 # must equal what psql -q prints for it.  Blocks of other languages are not run.
 
@@ -99,4 +99,28 @@ readme_blocks() {
 		fi
 		pass "$label"
 	done
+}
+
+readme_roles() { psql -XAtq -d postgres -c 'SELECT rolname FROM pg_roles ORDER BY rolname COLLATE "C"'; }
+
+# Pasted into one psql from top to bottom: nothing fails but what is to.  Takes the
+# database and the roles of the blocks (those that are not in the file $2) away first.
+readme_whole() {
+	local dir=$WORK/readme block role
+	dropdb --force readme && createdb readme || { fail "$1: no database"; return; }
+	readme_roles | LC_ALL=C comm -13 "$2" - | while read -r role; do
+		dropuser "$role"
+	done
+	for block in "$dir"/*.sql; do
+		cat "$block"
+		echo
+	done >"$dir/whole"
+	psql -Xq -v VERBOSITY=sqlstate -d readme <"$dir/whole" >"$dir/whole.out" 2>&1
+	if diff -u --label "$1" --label psql <(cat "$dir"/*.error) \
+		<(sed -nE 's/^(ERROR|FATAL|PANIC): +//p' "$dir/whole.out") >"$dir/whole.diff"; then
+		pass "$1: in one session"
+	else
+		excerpt "$dir/whole.diff"
+		fail "$1: in one session it fails otherwise"
+	fi
 }

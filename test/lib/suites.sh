@@ -203,5 +203,7 @@ suite_readme() {
 	[ -e README.md ] || return
 	ready readme || return
 	. test/lib/readme.sh
+	readme_roles >"$WORK/readme.roles"
 	readme_blocks README.md
+	readme_whole README.md "$WORK/readme.roles"
 }
