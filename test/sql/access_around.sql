@@ -205,7 +205,8 @@ DROP ROLE around_clerk;
 SELECT count(*) > 0 FROM gdpr.allow('around_late', 'around.invoice', options => '{"others": "keep"}');
 SELECT gdpr.release('around.invoice');
 SELECT gdpr.release('around.person');
-SELECT relacl FROM pg_class WHERE oid IN ('around.invoice'::regclass) ORDER BY oid;
+-- without MAINTAIN, which came with 17
+SELECT replace(relacl::text, 'Dxtm', 'Dxt') AS relacl FROM pg_class WHERE oid IN ('around.invoice'::regclass) ORDER BY oid;
 SELECT count(*) FROM gdpr.access_rule WHERE relation::text LIKE 'around.%';
 SELECT gdpr.release('around.child');
 DROP SCHEMA around CASCADE;
