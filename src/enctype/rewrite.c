@@ -454,6 +454,19 @@ is_plain(const Query *query)
 	return true;
 }
 
+static bool
+walk_list(List *nodes, bool (*walker)(Node *, void *), void *context)
+{
+	ListCell *lc;
+
+	foreach (lc, nodes)
+	{
+		if (walker(lfirst(lc), context))
+			return true;
+	}
+	return false;
+}
+
 /* What query_tree_walker would do, which takes three times as long. */
 static bool
 walk_plain(Query *query, bool (*walker)(Node *, void *), void *context)
@@ -465,12 +478,8 @@ walk_plain(Query *query, bool (*walker)(Node *, void *), void *context)
 		if (walker((Node *) lfirst_node(TargetEntry, lc)->expr, context))
 			return true;
 	}
-	foreach (lc, query->jointree->fromlist)
-	{
-		if (walker(lfirst(lc), context))
-			return true;
-	}
-	return walker(query->jointree->quals, context);
+	return walk_list(query->jointree->fromlist, walker, context) ||
+		   walker(query->jointree->quals, context);
 }
 
 static bool
@@ -500,7 +509,7 @@ query_walker(Node *node, void *unused)
 		case T_DistinctExpr:
 		case T_NullIfExpr:
 			rewrite_operator((OpExpr *) node);
-			break;
+			return walk_list(((OpExpr *) node)->args, query_walker, unused);
 		case T_ScalarArrayOpExpr:
 			rewrite_array_operator((ScalarArrayOpExpr *) node);
 			break;
