@@ -65,6 +65,7 @@ OBJS = \
 	src/crypto/aead.o \
 	src/crypto/context.o \
 	src/crypto/context_trigger.o \
+	src/crypto/epoch.o \
 	src/crypto/inflight.o \
 	src/crypto/key_status.o \
 	src/crypto/keyring.o \
@@ -75,6 +76,7 @@ OBJS = \
 	src/crypto/random.o \
 	src/crypto/root.o \
 	src/crypto/secret.o \
+	src/crypto/subject_key.o \
 	src/crypto/tag.o \
 	src/enctype/cast.o \
 	src/enctype/check.o \
@@ -126,6 +128,9 @@ OBJS = \
 	src/rights/processing.o \
 	src/rights/show.o \
 	src/rights/verify.o \
+	src/shred/person.o \
+	src/shred/trigger.o \
+	src/storage/update.o \
 	src/subject/bookkeeping.o \
 	src/subject/datamap.o \
 	src/subject/declare.o \

@@ -12,6 +12,7 @@
 #include "base/guc.h"
 #include "base/rows.h"
 #include "crypto/keyring.h"
+#include "crypto/subject_key.h"
 #include "enctype/enctype.h"
 #include "enctype/leak.h"
 #include "enctype/rewrite.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 
 	gdpr_rows_init();
 	gdpr_keyring_init();
+	gdpr_subject_key_init();
 	gdpr_enctype_init();
 	gdpr_typetree_init();
 	gdpr_rewrite_init();

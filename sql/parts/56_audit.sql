@@ -44,10 +44,12 @@ COMMENT ON COLUMN gdpr.audit_log.actor IS 'the name that the application gave, s
 CREATE TABLE gdpr.protected (
 	relation regclass PRIMARY KEY,
 	except_columns name[] NOT NULL DEFAULT '{}',
+	subject_keys boolean NOT NULL DEFAULT false,
 	protected_by name NOT NULL DEFAULT SESSION_USER,
 	protected_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE gdpr.protected IS 'relations whose writes are recorded; made by gdpr.protect';
+COMMENT ON COLUMN gdpr.protected.subject_keys IS 'are encrypted values sealed by the key of the person that their row names?';
 
 CREATE TABLE gdpr.audit_key (
 	id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),

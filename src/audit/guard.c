@@ -104,7 +104,8 @@ runs_ours(Form_pg_trigger trigger)
 		return false;
 	name = get_func_name(trigger->tgfoid);
 	return name != NULL && (strcmp(name, "audit_row") == 0 ||
-							strcmp(name, "audit_truncate") == 0);
+							strcmp(name, "audit_truncate") == 0 ||
+							strcmp(name, "seal_row") == 0);
 }
 
 bool

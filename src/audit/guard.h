@@ -10,6 +10,9 @@
 #define GDPR_AUDIT_ROW_TRIGGER		"gdpr_audit"
 #define GDPR_AUDIT_TRUNCATE_TRIGGER "gdpr_audit_truncate"
 
+/* Of folder shred: sorts after the names of other triggers that run before. */
+#define GDPR_AUDIT_SEAL_TRIGGER "~gdpr_subject_key"
+
 /* Called by hooks.c. */
 extern void gdpr_audit_guard_utility(Node *statement);
 extern void gdpr_audit_guard_drop(Oid class, Oid object, int column);

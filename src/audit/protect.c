@@ -36,6 +36,13 @@ GDPR_FUNCTION(gdpr_protect_subject);
 GDPR_FUNCTION(gdpr_unprotect);
 GDPR_FUNCTION(gdpr_audit_follow_ddl);
 
+/* What gdpr.protect was told. */
+typedef struct Protection
+{
+	List *excepted; /* names of columns */
+	bool subject_keys;
+} Protection;
+
 static void
 run(const char *sql)
 {
@@ -59,65 +66,111 @@ refuse_foreign(Oid relid, const char *name)
 			 errhint("Drop or rename it.")));
 }
 
+/* A trigger of ours: what CREATE TRIGGER says of it. */
+typedef struct TriggerKind
+{
+	const char *name;
+	const char *events;
+	const char *each;
+	const char *function;
+	bool always; /* also for what replication brings */
+} TriggerKind;
+
+static const TriggerKind row_trigger = {
+	.name = GDPR_AUDIT_ROW_TRIGGER,
+	.events = "AFTER INSERT OR UPDATE OR DELETE",
+	.each = "ROW",
+	.function = "audit_row",
+	.always = true,
+};
+
+static const TriggerKind truncate_trigger = {
+	.name = GDPR_AUDIT_TRUNCATE_TRIGGER,
+	.events = "AFTER TRUNCATE",
+	.each = "STATEMENT",
+	.function = "audit_truncate",
+	.always = true,
+};
+
+/* Replication brings values that are sealed already. */
+static const TriggerKind seal_trigger = {
+	.name = GDPR_AUDIT_SEAL_TRIGGER,
+	.events = "BEFORE INSERT OR UPDATE",
+	.each = "ROW",
+	.function = "seal_row",
+	.always = false,
+};
+
 static void
-make_trigger(Oid relid, const char *name, const char *events, const char *each,
-			 const char *function)
+make_trigger(Oid relid, const TriggerKind *kind)
 {
 	char *relation = gdpr_ident_relation(relid);
+	const char *name = quote_identifier(kind->name);
+	bool there = has_trigger(relid, kind->name);
 
-	if (has_trigger(relid, name) && !gdpr_audit_has_trigger(relid, name))
-		refuse_foreign(relid, name);
-	if (!has_trigger(relid, name))
+	if (there && !gdpr_audit_has_trigger(relid, kind->name))
+		refuse_foreign(relid, kind->name);
+	if (!there)
 		run(psprintf(
-			"CREATE TRIGGER %s AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
-			name, events, relation, each, function));
-	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation, name));
+			"CREATE TRIGGER %s %s ON %s FOR EACH %s EXECUTE FUNCTION gdpr.%s()",
+			name, kind->events, relation, kind->each, kind->function));
+	if (kind->always)
+		run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", relation,
+					 name));
 }
 
 /* Row triggers come down to partitions by themselves, others do not. */
 static void
-make_triggers(Oid relid)
+make_triggers(Oid relid, bool subject_keys)
 {
 	if (get_rel_relkind(relid) != RELKIND_RELATION &&
 		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return;
-	make_trigger(relid, GDPR_AUDIT_ROW_TRIGGER, "INSERT OR UPDATE OR DELETE",
-				 "ROW", "audit_row");
-	make_trigger(relid, GDPR_AUDIT_TRUNCATE_TRIGGER, "TRUNCATE", "STATEMENT",
-				 "audit_truncate");
+	make_trigger(relid, &row_trigger);
+	make_trigger(relid, &truncate_trigger);
+	if (subject_keys)
+		make_trigger(relid, &seal_trigger);
 }
 
 static void
-make_all_triggers(Oid relid)
+make_all_triggers(Oid relid, bool subject_keys)
 {
 	ListCell *lc;
 
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
-		make_triggers(lfirst_oid(lc));
+		make_triggers(lfirst_oid(lc), subject_keys);
 }
 
 static void
 drop_trigger(Oid relid, const char *name)
 {
 	if (gdpr_audit_has_trigger(relid, name))
-		run(psprintf("DROP TRIGGER %s ON %s", name,
+		run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(name),
 					 gdpr_ident_relation(relid)));
 }
 
 /* A partition's row trigger goes with its parent's. */
 static void
-drop_all_triggers(Oid relid)
+drop_row_triggers(Oid relid, const TriggerKind *kind)
 {
-	List *all = find_all_inheritors(relid, NoLock, NULL);
 	ListCell *lc;
 
-	foreach (lc, all)
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		if (!get_rel_relispartition(lfirst_oid(lc)) || lfirst_oid(lc) == relid)
-			drop_trigger(lfirst_oid(lc), GDPR_AUDIT_ROW_TRIGGER);
+			drop_trigger(lfirst_oid(lc), kind->name);
 	}
-	foreach (lc, all)
-		drop_trigger(lfirst_oid(lc), GDPR_AUDIT_TRUNCATE_TRIGGER);
+}
+
+static void
+drop_all_triggers(Oid relid)
+{
+	ListCell *lc;
+
+	drop_row_triggers(relid, &row_trigger);
+	drop_row_triggers(relid, &seal_trigger);
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+		drop_trigger(lfirst_oid(lc), truncate_trigger.name);
 }
 
 static void
@@ -150,16 +203,41 @@ check_relation(Oid relid)
 }
 
 static void
-write_protected(Oid relid, List *excepted)
+write_protected(Oid relid, const Protection *how)
 {
-	Oid types[] = {REGCLASSOID, NAMEARRAYOID};
+	Oid types[] = {REGCLASSOID, NAMEARRAYOID, BOOLOID};
 	Datum values[] = {ObjectIdGetDatum(relid),
-					  PointerGetDatum(gdpr_registry_names(excepted))};
+					  PointerGetDatum(gdpr_registry_names(how->excepted)),
+					  BoolGetDatum(how->subject_keys)};
 
 	(void) gdpr_sql_run(
-		"INSERT INTO gdpr.protected (relation, except_columns) VALUES ($1, $2) "
-		"ON CONFLICT (relation) DO UPDATE SET except_columns = excluded.except_columns",
-		2, types, values, NULL, false, SPI_OK_INSERT);
+		"INSERT INTO gdpr.protected (relation, except_columns, subject_keys) "
+		"VALUES ($1, $2, $3) ON CONFLICT (relation) DO UPDATE SET "
+		"except_columns = excluded.except_columns, subject_keys = excluded.subject_keys",
+		3, types, values, NULL, false, SPI_OK_INSERT);
+}
+
+static bool
+has_subject_keys(Oid relid)
+{
+	Oid types[] = {REGCLASSOID};
+	Datum values[] = {ObjectIdGetDatum(relid)};
+
+	return gdpr_sql_run(
+			   "SELECT 1 FROM gdpr.protected WHERE relation = $1 AND subject_keys",
+			   1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+}
+
+/* A row must name one person, himself or by one reference, and no other. */
+static bool
+names_one_person(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	GdprAuditRelation *entry = gdpr_audit_relation(relation);
+	int n = gdpr_audit_count_persons(entry);
+
+	table_close(relation, NoLock);
+	return n == 1;
 }
 
 static bool
@@ -206,23 +284,32 @@ is_protected(Oid relid)
 }
 
 static void
-protect(Oid relid, List *excepted)
+record(Oid relid, const Protection *how)
+{
+	GdprSqlScope scope;
+
+	gdpr_sql_begin_own(&scope);
+	write_protected(relid, how);
+	make_all_triggers(relid, how->subject_keys);
+	if (!how->subject_keys)
+		drop_row_triggers(relid, &seal_trigger);
+	gdpr_sql_end_own(&scope);
+}
+
+static void
+protect(Oid relid, const Protection *how)
 {
 	bool before;
 	bool new;
-	GdprSqlScope scope;
 
 	check_relation(relid);
-	check_excepted(relid, excepted);
+	check_excepted(relid, how->excepted);
 	new = !is_protected(relid);
 	(void) gdpr_keyring_reserved();
 	before = gdpr_audit_set_changing(true);
 	PG_TRY();
 	{
-		gdpr_sql_begin_own(&scope);
-		write_protected(relid, excepted);
-		make_all_triggers(relid);
-		gdpr_sql_end_own(&scope);
+		record(relid, how);
 	}
 	PG_FINALLY();
 	{
@@ -236,19 +323,22 @@ protect(Oid relid, List *excepted)
 		note(relid, "protect");
 }
 
-static List *
+static Protection
 take_options(FunctionCallInfo fcinfo, Oid relid)
 {
-	List *excepted = NIL;
-	const GdprOption known[] = {{.name = "except_columns", .list = &excepted}};
+	Protection how = {NIL, false};
+	const GdprOption known[] = {
+		{.name = "except_columns", .list = &how.excepted},
+		{.name = "subject_keys", .flag = &how.subject_keys},
+	};
 	ListCell *lc;
 
 	gdpr_registry_require(fcinfo, 0, "relation");
 	gdpr_registry_require(fcinfo, 1, "options");
 	gdpr_options_parse(PG_GETARG_JSONB_P(1), known, lengthof(known));
-	foreach (lc, OidIsValid(relid) ? excepted : NIL)
+	foreach (lc, OidIsValid(relid) ? how.excepted : NIL)
 		(void) gdpr_registry_column(relid, lfirst(lc));
-	return excepted;
+	return how;
 }
 
 Datum
@@ -256,9 +346,18 @@ gdpr_protect(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 
+	Protection how;
+
 	if (OidIsValid(relid))
 		check_relation(relid);
-	protect(relid, take_options(fcinfo, relid));
+	how = take_options(fcinfo, relid);
+	protect(relid, &how);
+	if (how.subject_keys && !names_one_person(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("rows of relation %s do not name one person each",
+						gdpr_ident_relation(relid)),
+				 errhint("Keys of persons need a relation of one kind of subject, or one with a single reference to its key; gdpr.data_map shows the links.")));
 	PG_RETURN_VOID();
 }
 
@@ -296,16 +395,31 @@ is_personal(const GdprMap *map, const GdprRelation *relation)
 	return false;
 }
 
+/* What does not name one person keeps its contexts' keys. */
+static void
+protect_one(Oid relid, const Protection *asked)
+{
+	Protection how = *asked;
+
+	how.excepted = columns_of(relid, asked->excepted);
+	protect(relid, &how);
+	if (how.subject_keys && !names_one_person(relid))
+	{
+		how.subject_keys = false;
+		protect(relid, &how);
+	}
+}
+
 Datum
 gdpr_protect_subject(PG_FUNCTION_ARGS)
 {
-	List *excepted;
+	Protection asked;
 	GdprMap *map;
 	int n = 0;
 	ListCell *lc;
 
 	gdpr_registry_require(fcinfo, 0, "kind");
-	excepted = take_options(fcinfo, InvalidOid);
+	asked = take_options(fcinfo, InvalidOid);
 	map = gdpr_graph_load(NameStr(*PG_GETARG_NAME(0)));
 	foreach (lc, map->relations)
 	{
@@ -314,7 +428,7 @@ gdpr_protect_subject(PG_FUNCTION_ARGS)
 		if (!is_personal(map, relation) ||
 			relation->relkind == RELKIND_FOREIGN_TABLE)
 			continue;
-		protect(relation->relid, columns_of(relation->relid, excepted));
+		protect_one(relation->relid, &asked);
 		n++;
 	}
 	PG_RETURN_INT32(n);
@@ -370,7 +484,7 @@ follow_relation(Oid relid)
 	before = gdpr_audit_set_changing(true);
 	PG_TRY();
 	{
-		make_all_triggers(relid);
+		make_all_triggers(relid, has_subject_keys(top));
 	}
 	PG_FINALLY();
 	{

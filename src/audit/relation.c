@@ -248,12 +248,13 @@ describe_column(GdprAuditColumn *column, Form_pg_attribute att,
 	column->sort = GDPR_AUDIT_SKIP;
 	if (att->attisdropped)
 		return;
+	column->base = getBaseType(att->atttypid);
+	column->encrypted = gdpr_enctype_is(column->base);
 	foreach (lc, excepted)
 	{
 		if (strcmp(lfirst(lc), NameStr(att->attname)) == 0)
 			return;
 	}
-	column->base = getBaseType(att->atttypid);
 	column->sort = sort_of(att, column->base);
 	column->typlen = att->attlen;
 	column->typbyval = att->attbyval;

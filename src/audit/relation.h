@@ -28,7 +28,8 @@ typedef enum GdprAuditSort
 typedef struct GdprAuditColumn
 {
 	GdprAuditSort sort;
-	Oid base; /* below domains */
+	bool encrypted; /* one of our types, also where it is excepted */
+	Oid base;		/* below domains */
 	FmgrInfo output;
 	char *name;
 	int16 typlen;
@@ -113,6 +114,16 @@ typedef struct GdprAuditTags
 
 extern void gdpr_audit_add_tags(GdprAuditRelation *entry, GdprAuditPart part,
 								TupleTableSlot *slot, GdprAuditTags *tags);
+
+/*
+ * The pseudonym of the person that the row names as its own; false when it
+ * names none.  The slot's values are all there.
+ */
+extern bool gdpr_audit_person(GdprAuditRelation *entry, TupleTableSlot *slot,
+							  GdprAuditTag *tag);
+
+/* By how many references, or as the person himself, a row may name one. */
+extern int gdpr_audit_count_persons(const GdprAuditRelation *entry);
 
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_audit_relation_init(void);

@@ -234,3 +234,36 @@ gdpr_audit_add_tags(GdprAuditRelation *entry, GdprAuditPart part,
 	}
 	pfree(key.data);
 }
+
+bool
+gdpr_audit_person(GdprAuditRelation *entry, TupleTableSlot *slot,
+				  GdprAuditTag *tag)
+{
+	StringInfoData key;
+	bool found = false;
+
+	initStringInfo(&key);
+	for (int i = 0; i < entry->nsources && !found; i++)
+	{
+		GdprAuditSource *source = &entry->sources[i];
+
+		if (source->kind == NULL || !is_meant(entry, source, slot))
+			continue;
+		resetStringInfo(&key);
+		found = key_text(source, slot, &key);
+		if (found)
+			remembered_tag(source, &key, tag);
+	}
+	pfree(key.data);
+	return found;
+}
+
+int
+gdpr_audit_count_persons(const GdprAuditRelation *entry)
+{
+	int n = 0;
+
+	for (int i = 0; i < entry->nsources; i++)
+		n += entry->sources[i].kind != NULL;
+	return n;
+}

@@ -36,26 +36,68 @@ require_cipher(void)
 				 errmsg("OpenSSL does not offer AES-256-GCM")));
 }
 
+static void
+require_memory(bool ok)
+{
+	if (!ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("OpenSSL could not prepare a key")));
+}
+
 GdprAead *
-gdpr_aead_create(const uint8 *key)
+gdpr_aead_create_empty(void)
 {
 	GdprAead *aead;
 
 	require_cipher();
 	aead = OPENSSL_zalloc(sizeof(GdprAead));
-	if (aead != NULL)
-	{
+	require_memory(aead != NULL);
+	return aead;
+}
+
+/* Keying a context that has a key costs half of a new one. */
+static bool
+key_seal(GdprAead *aead, const uint8 *key)
+{
+	if (aead->seal == NULL)
 		aead->seal = EVP_CIPHER_CTX_new();
+	return aead->seal != NULL &&
+		   EVP_EncryptInit_ex(aead->seal, gcm, NULL, key, NULL) == 1;
+}
+
+static bool
+key_open(GdprAead *aead, const uint8 *key)
+{
+	if (aead->open == NULL)
 		aead->open = EVP_CIPHER_CTX_new();
-		if (aead->seal != NULL && aead->open != NULL &&
-			EVP_EncryptInit_ex(aead->seal, gcm, NULL, key, NULL) == 1 &&
-			EVP_DecryptInit_ex(aead->open, gcm, NULL, key, NULL) == 1)
-			return aead;
+	return aead->open != NULL &&
+		   EVP_DecryptInit_ex(aead->open, gcm, NULL, key, NULL) == 1;
+}
+
+void
+gdpr_aead_key_seal(GdprAead *aead, const uint8 *key)
+{
+	require_memory(key_seal(aead, key));
+}
+
+void
+gdpr_aead_key_open(GdprAead *aead, const uint8 *key)
+{
+	require_memory(key_open(aead, key));
+}
+
+GdprAead *
+gdpr_aead_create(const uint8 *key)
+{
+	GdprAead *aead = gdpr_aead_create_empty();
+
+	if (!key_seal(aead, key) || !key_open(aead, key))
+	{
 		gdpr_aead_free(aead);
+		require_memory(false);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("OpenSSL could not prepare a key")));
+	return aead;
 }
 
 void

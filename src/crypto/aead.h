@@ -15,6 +15,14 @@ typedef struct GdprAead GdprAead;
 /* Raises 53200 when OpenSSL has no memory, XX000 when it lacks the cipher. */
 extern GdprAead *gdpr_aead_create(const uint8 *key);
 
+/*
+ * One without a key, and giving it a key, or another, for one direction: keys
+ * of single persons come and go, and are seldom needed in both.  Raise 53200.
+ */
+extern GdprAead *gdpr_aead_create_empty(void);
+extern void gdpr_aead_key_seal(GdprAead *aead, const uint8 *key);
+extern void gdpr_aead_key_open(GdprAead *aead, const uint8 *key);
+
 /* Cleanses the key; NULL is allowed. */
 extern void gdpr_aead_free(GdprAead *aead);
 

@@ -157,17 +157,6 @@ lock_contexts(void)
 }
 
 static void
-require_keys(void)
-{
-	gdpr_keyring_require_preload();
-	if (!gdpr_keyring_has_root())
-		ereport(ERROR,
-				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
-				 errmsg("the server has no root key"),
-				 errhint("Set gdpr.root_key_file or gdpr.root_key_command and restart the server.")));
-}
-
-static void
 refuse_duplicate(const char *name, const char *domain)
 {
 	const GdprContext *other = gdpr_keyring_context(gdpr_keyring_hash(name));
@@ -203,7 +192,7 @@ gdpr_keyring_reserved(void)
 	if (context != NULL &&
 		strcmp(NameStr(context->name), GDPR_CONTEXT_RESERVED) == 0)
 		return context;
-	require_keys();
+	gdpr_keyring_require_root();
 	gdpr_sql_begin_own(&scope);
 	lock_contexts();
 	if (gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED) == NULL)
@@ -270,7 +259,7 @@ gdpr_context_create(PG_FUNCTION_ARGS)
 	check_context_name(name);
 	readers = role_names(PG_GETARG_ARRAYTYPE_P(1), &count);
 	domain = parse_options(PG_GETARG_JSONB_P(2));
-	require_keys();
+	gdpr_keyring_require_root();
 
 	gdpr_sql_begin_own(&scope);
 	lock_contexts();

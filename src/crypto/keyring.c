@@ -347,6 +347,17 @@ gdpr_keyring_require_preload(void)
 				 errhint("Add gdpr_ext to shared_preload_libraries in postgresql.conf, as in shared_preload_libraries = 'gdpr_ext', and restart the server.")));
 }
 
+void
+gdpr_keyring_require_root(void)
+{
+	gdpr_keyring_require_preload();
+	if (!gdpr_keyring_has_root())
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("the server has no root key"),
+				 errhint("Set gdpr.root_key_file or gdpr.root_key_command and restart the server.")));
+}
+
 Size
 gdpr_keyring_shmem_size(void)
 {

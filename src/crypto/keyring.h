@@ -100,6 +100,9 @@ extern void gdpr_keyring_require_preload(void);
 /* Is at least one root key loaded? */
 extern bool gdpr_keyring_has_root(void);
 
+/* Raises 55000 without preload, PD006 without a root key. */
+extern void gdpr_keyring_require_root(void);
+
 /*
  * The reserved context, made by the first call that needs it.  Writes our own
  * tables then.  PD006 without a root key, 55000 without preload.

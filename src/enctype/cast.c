@@ -142,11 +142,15 @@ payload_to_text(const GdprEnvelope *env, text *payload)
 									(int) shown.length);
 }
 
-/* The plaintext for a user who may read it; NULL for an erased value. */
+/*
+ * The plaintext for a user who may read it; NULL for an erased value, and for
+ * one whose person was erased.
+ */
 static text *
 plaintext(struct varlena *value)
 {
 	GdprEnvelope env;
+	GdprOpened opened;
 	text *payload;
 
 	gdpr_value_parse(gdpr_value_bytes(value), &env);
@@ -155,8 +159,10 @@ plaintext(struct varlena *value)
 		return NULL;
 	payload = (text *) palloc(VARHDRSZ + env.length);
 	SET_VARSIZE(payload, VARHDRSZ + env.length);
-	gdpr_value_require_opened(
-		gdpr_value_open(&env, (uint8 *) VARDATA(payload)));
+	opened = gdpr_value_open(&env, (uint8 *) VARDATA(payload));
+	if (opened == GDPR_OPEN_GONE)
+		return NULL;
+	gdpr_value_require_opened(opened);
 	return payload_to_text(&env, payload);
 }
 

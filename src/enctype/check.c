@@ -30,7 +30,9 @@ typedef struct Counts
 	int64 tag_mismatch;
 	int64 in_flight;
 	int64 erased;
-	int64 *versions; /* decrypted, by key version */
+	int64 of_subject; /* decrypted, by the key of a person */
+	int64 gone;		  /* whose person was erased */
+	int64 *versions;  /* decrypted, by key version */
 } Counts;
 
 static bool
@@ -59,12 +61,18 @@ count_opened(Counts *counts, const GdprEnvelope *env)
 			payload.data = buffer;
 			payload.length = env->length;
 			counts->decrypted++;
-			counts->versions[env->key_version]++;
+			if (env->subject != NULL)
+				counts->of_subject++;
+			else
+				counts->versions[env->key_version]++;
 			if (!tag_matches(env, payload))
 				counts->tag_mismatch++;
 			break;
 		case GDPR_OPEN_NO_KEY:
 			counts->no_key++;
+			break;
+		case GDPR_OPEN_GONE:
+			counts->gone++;
 			break;
 		case GDPR_OPEN_EMPTY:
 		case GDPR_OPEN_CORRUPT:
@@ -163,7 +171,9 @@ put_counts(FunctionCallInfo fcinfo, const Counts *counts)
 			put_count(fcinfo, "decrypt by key version", version,
 					  counts->versions[version]);
 	}
+	put_count(fcinfo, "decrypt by the key of a person", 0, counts->of_subject);
 	put_count(fcinfo, "key not available", 0, counts->no_key);
+	put_count(fcinfo, "of an erased person", 0, counts->gone);
 	put_count(fcinfo, "corrupt", 0, counts->corrupt);
 	put_count(fcinfo, "of another context", 0, counts->other_context);
 	put_count(fcinfo, "wrong tag", 0, counts->tag_mismatch);

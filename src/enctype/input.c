@@ -14,6 +14,7 @@ typedef enum Verdict
 	VERDICT_FORGED,
 	VERDICT_NEEDS_TAG, /* verified; tag holds what is missing */
 	VERDICT_NO_KEY,	   /* lacks its tag and cannot get one */
+	VERDICT_GONE,	   /* the same, for ever: its person was erased */
 } Verdict;
 
 /* An equality tag as it was made here. */
@@ -67,6 +68,10 @@ verify(const GdprKind *kind, const GdprEnvelope *env, MadeTag *made)
 		case GDPR_OPEN_NO_KEY:
 			if (kind->canonical != NULL && env->tag == NULL)
 				verdict = VERDICT_NO_KEY;
+			break;
+		case GDPR_OPEN_GONE:
+			if (kind->canonical != NULL && env->tag == NULL)
+				verdict = VERDICT_GONE;
 			break;
 		case GDPR_OPENED:
 			if (kind->canonical != NULL)
@@ -125,6 +130,8 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 					 errmsg("encrypted value does not authenticate")));
 		case VERDICT_NEEDS_TAG:
 			return add_tag(env, &made);
+		case VERDICT_GONE:
+			return gdpr_value_make_erased(kind, env->context);
 		case VERDICT_NO_KEY:
 			ereport(ERROR,
 					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
@@ -172,10 +179,6 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 		ereturn(escontext, NULL,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("encrypted value was never stored and cannot be read back")));
-	if (env.flags & GDPR_FLAG_SUBJECT)
-		ereturn(escontext, NULL,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("encrypted value has a key of its own subject, which this version does not support")));
 	if (typmod >= 0 && env.context != (uint32) typmod)
 		return (struct varlena *) DatumGetPointer(
 			gdpr_value_move(kind, PointerGetDatum(value), typmod, false));

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "crypto/random.h"
+#include "crypto/subject_key.h"
 #include "enctype/recent.h"
 #include "enctype/value.h"
 #include "miscadmin.h"
@@ -17,6 +18,8 @@
 
 StaticAssertDecl(GDPR_ENVELOPE_TAG_LEN == GDPR_TAG_LEN, "tag length");
 StaticAssertDecl(GDPR_ENVELOPE_NONCE_LEN == GDPR_NONCE_LEN, "nonce length");
+StaticAssertDecl(GDPR_ENVELOPE_SUBJECT_LEN == GDPR_SUBJECT_ID_LEN,
+				 "length of a subject key's id");
 StaticAssertDecl(GDPR_ENVELOPE_GCM_LEN == GDPR_GCM_TAG_LEN, "GCM tag length");
 StaticAssertDecl(NAMEDATALEN <= 64, "a context's name fits into the AAD");
 
@@ -64,23 +67,28 @@ gdpr_value_context(uint32 hash)
 
 /* The key that a value was sealed with, and the name in its AAD. */
 static GdprAead *
-opening_key(const GdprEnvelope *env, const char **name)
+opening_key(const GdprEnvelope *env, const char **name, GdprOpened *why)
 {
+	GdprSubjectKeyState state = GDPR_SUBJECT_KEY_LOCKED;
 	const GdprContext *context;
+	GdprAead *aead;
 
 	*name = "";
+	*why = GDPR_OPEN_NO_KEY;
 	if (env->flags & GDPR_FLAG_INFLIGHT)
 		return gdpr_keyring_preloaded()
 				   ? gdpr_keyring_inflight_open(env->key_version)
 				   : NULL;
-	/* Keys of single subjects are not part of any keyring yet. */
-	if (env->flags & GDPR_FLAG_SUBJECT)
-		return NULL;
 	context = gdpr_keyring_context(env->context);
 	if (context == NULL)
 		return NULL;
 	*name = NameStr(context->name);
-	return gdpr_keyring_cipher(context, env->key_version, true);
+	if ((env->flags & GDPR_FLAG_SUBJECT) == 0)
+		return gdpr_keyring_cipher(context, env->key_version, true);
+	aead = gdpr_subject_key_opener(env->subject, &state);
+	if (state == GDPR_SUBJECT_KEY_GONE)
+		*why = GDPR_OPEN_GONE;
+	return aead;
 }
 
 GdprOpened
@@ -89,15 +97,16 @@ gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 	uint8 aad[GDPR_ENVELOPE_AAD_LEN];
 	size_t aad_length;
 	const char *name;
+	GdprOpened why;
 	GdprAead *aead;
 
 	if (env->nonce == NULL)
 		return GDPR_OPEN_EMPTY;
 	if (gdpr_value_is_loose(env) && gdpr_recent_find(env, out))
 		return GDPR_OPENED;
-	aead = opening_key(env, &name);
+	aead = opening_key(env, &name, &why);
 	if (aead == NULL)
-		return GDPR_OPEN_NO_KEY;
+		return why;
 	aad_length = gdpr_envelope_aad(env, name, aad);
 	if (!gdpr_aead_open(aead, env->nonce, aad, aad_length, env->sealed,
 						env->length, out))
@@ -123,6 +132,11 @@ gdpr_value_require_opened(GdprOpened opened)
 					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
 					 errmsg("key of an encrypted value is not available"),
 					 errhint("Check gdpr.root_key_file or gdpr.root_key_command and gdpr.key_fingerprint().")));
+			break;
+		case GDPR_OPEN_GONE:
+			ereport(ERROR,
+					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+					 errmsg("the person that an encrypted value belonged to was erased")));
 			break;
 		case GDPR_OPEN_CORRUPT:
 			ereport(ERROR,
@@ -159,6 +173,20 @@ gdpr_value_tag(const GdprKind *kind, const GdprContext *context,
 		return false;
 	compute_tag(kind, key, payload, tag);
 	return true;
+}
+
+/* Gives the value its tag, where its type has one; tag is room for it. */
+static void
+give_tag(GdprEnvelope *env, const GdprKind *kind, const GdprContext *context,
+		 GdprBytes payload, uint8 *tag)
+{
+	if (kind->canonical == NULL)
+		return;
+	env->flags |= GDPR_FLAG_TAG;
+	env->tag_generation = context->tag_generation;
+	env->tag = tag;
+	compute_tag(kind, gdpr_keyring_tag_key(context, env->tag_generation, false),
+				payload, tag);
 }
 
 /* Allocates a value with its header written; *rest is where the nonce goes. */
@@ -206,16 +234,7 @@ make_inflight(const GdprKind *kind, const GdprContext *context,
 	if (context != NULL)
 	{
 		env.context = context->hash;
-		if (kind->canonical != NULL)
-		{
-			env.flags |= GDPR_FLAG_TAG;
-			env.tag_generation = context->tag_generation;
-			env.tag = tag;
-			compute_tag(kind,
-						gdpr_keyring_tag_key(context, env.tag_generation,
-											 false),
-						payload, tag);
-		}
+		give_tag(&env, kind, context, payload, tag);
 	}
 	value = start_value(&env, true, payload.length, &rest);
 	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
@@ -225,50 +244,86 @@ make_inflight(const GdprKind *kind, const GdprContext *context,
 	return value;
 }
 
+static void
+refuse_read_only(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("cannot encrypt a value to be stored in a read-only transaction")));
+}
+
 static struct varlena *
 make_without_count(const GdprKind *kind, const GdprContext *context,
 				   GdprBytes payload, bool is_explicit)
 {
 	if (!is_explicit)
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot encrypt a value to be stored in a read-only transaction")));
+		refuse_read_only();
 	return make_inflight(kind, context, payload);
 }
 
-struct varlena *
-gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
-				bool is_explicit)
+/* Under the context's primary key; NULL where no nonce can be counted. */
+static struct varlena *
+make_stored(const GdprKind *kind, const GdprContext *context, GdprBytes payload)
 {
-	GdprEnvelope env = {.flags = kind->kind};
-	const GdprContext *context;
+	GdprEnvelope env = {.flags = kind->kind, .context = context->hash};
 	struct varlena *value;
 	GdprAead *aead;
 	uint8 nonce[GDPR_NONCE_LEN];
 	uint8 tag[GDPR_TAG_LEN];
 	uint8 *rest;
 
+	aead = gdpr_keyring_cipher(context, context->primary_version, false);
+	if (!gdpr_keyring_next_nonce(context, nonce))
+		return NULL;
+	env.key_version = context->primary_version;
+	give_tag(&env, kind, context, payload, tag);
+	value = start_value(&env, true, payload.length, &rest);
+	memcpy(rest, nonce, GDPR_NONCE_LEN);
+	seal_rest(aead, &env, NameStr(context->name), payload, rest);
+	return value;
+}
+
+/* Under the key of a person, which is no version of the context's: 0. */
+static struct varlena *
+make_of_subject(const GdprKind *kind, const GdprContext *context,
+				GdprBytes payload, const uint8 *subject_id)
+{
+	GdprEnvelope env = {
+		.flags = kind->kind | GDPR_FLAG_SUBJECT,
+		.context = context->hash,
+		.subject = subject_id,
+	};
+	GdprSubjectKeyState state;
+	struct varlena *value;
+	GdprAead *aead;
+	uint8 tag[GDPR_TAG_LEN];
+	uint8 *rest;
+
+	give_tag(&env, kind, context, payload, tag);
+	aead = gdpr_subject_key_sealer(subject_id, &state);
+	if (aead == NULL)
+		gdpr_value_require_opened(
+			state == GDPR_SUBJECT_KEY_GONE ? GDPR_OPEN_GONE : GDPR_OPEN_NO_KEY);
+	value = start_value(&env, true, payload.length, &rest);
+	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
+	seal_rest(aead, &env, NameStr(context->name), payload, rest);
+	return value;
+}
+
+struct varlena *
+gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
+				bool is_explicit)
+{
+	const GdprContext *context;
+	struct varlena *value;
+
 	if (typmod < 0)
 		return make_inflight(kind, NULL, payload);
 	context = gdpr_value_context(typmod);
 	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
-	aead = gdpr_keyring_cipher(context, context->primary_version, false);
-	if (!gdpr_keyring_next_nonce(context, nonce))
+	value = make_stored(kind, context, payload);
+	if (value == NULL)
 		return make_without_count(kind, context, payload, is_explicit);
-	env.context = context->hash;
-	env.key_version = context->primary_version;
-	if (kind->canonical != NULL)
-	{
-		env.flags |= GDPR_FLAG_TAG;
-		env.tag_generation = context->tag_generation;
-		env.tag = tag;
-		compute_tag(kind,
-					gdpr_keyring_tag_key(context, env.tag_generation, false),
-					payload, tag);
-	}
-	value = start_value(&env, true, payload.length, &rest);
-	memcpy(rest, nonce, GDPR_NONCE_LEN);
-	seal_rest(aead, &env, NameStr(context->name), payload, rest);
 	return value;
 }
 
@@ -291,28 +346,6 @@ gdpr_value_make_erased(const GdprKind *kind, uint32 context)
 	return start_value(&env, false, 0, &rest);
 }
 
-/* Decrypts and makes anew; the caller has seen to the right to read. */
-static struct varlena *
-remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
-	   bool is_explicit)
-{
-	uint8 small[SMALL_PAYLOAD];
-	uint8 *buffer = small;
-	GdprBytes payload;
-	struct varlena *result;
-
-	if (env->length > sizeof(small))
-		buffer = palloc(env->length);
-	gdpr_value_require_opened(gdpr_value_open(env, buffer));
-	payload.data = buffer;
-	payload.length = env->length;
-	result = gdpr_value_make(kind, payload, typmod, is_explicit);
-	explicit_bzero(buffer, env->length);
-	if (buffer != small)
-		pfree(buffer);
-	return result;
-}
-
 /* An erased value stays erased, whatever context or type it goes to. */
 static struct varlena *
 move_erased(const GdprKind *kind, const GdprEnvelope *env, int32 typmod)
@@ -322,6 +355,43 @@ move_erased(const GdprKind *kind, const GdprEnvelope *env, int32 typmod)
 	gdpr_keyring_check(gdpr_value_context(typmod), GetUserId(),
 					   GDPR_PRIV_WRITE);
 	return gdpr_value_make_erased(kind, typmod);
+}
+
+/* The payload in small or in a buffer of its own; free_payload() ends it. */
+static GdprOpened
+open_payload(const GdprEnvelope *env, uint8 *small, GdprBytes *payload)
+{
+	uint8 *buffer = env->length > SMALL_PAYLOAD ? palloc(env->length) : small;
+
+	payload->data = buffer;
+	payload->length = env->length;
+	return gdpr_value_open(env, buffer);
+}
+
+static void
+free_payload(uint8 *small, GdprBytes payload)
+{
+	explicit_bzero((uint8 *) payload.data, payload.length);
+	if (payload.data != small)
+		pfree((uint8 *) payload.data);
+}
+
+/* Decrypts and makes anew; the caller has seen to the right to read. */
+static struct varlena *
+remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
+	   bool is_explicit)
+{
+	uint8 small[SMALL_PAYLOAD];
+	GdprBytes payload;
+	struct varlena *result;
+	GdprOpened opened = open_payload(env, small, &payload);
+
+	if (opened == GDPR_OPEN_GONE)
+		return move_erased(kind, env, typmod);
+	gdpr_value_require_opened(opened);
+	result = gdpr_value_make(kind, payload, typmod, is_explicit);
+	free_payload(small, payload);
+	return result;
 }
 
 /* Is the value, as far as its header tells, what the target wants? */
@@ -352,4 +422,46 @@ gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
 	if (env.flags & GDPR_FLAG_ERASED)
 		return PointerGetDatum(move_erased(kind, &env, typmod));
 	return PointerGetDatum(remake(kind, &env, typmod, is_explicit));
+}
+
+/* ---- keys of single persons ---- */
+
+static bool
+is_under(const GdprEnvelope *env, const uint8 *subject_id)
+{
+	if (subject_id == NULL || env->subject == NULL)
+		return subject_id == env->subject;
+	return memcmp(env->subject, subject_id, GDPR_SUBJECT_ID_LEN) == 0;
+}
+
+Datum
+gdpr_value_rekey(Datum value, const uint8 *subject_id)
+{
+	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
+	uint8 small[SMALL_PAYLOAD];
+	const GdprContext *context;
+	struct varlena *result;
+	const GdprKind *kind;
+	GdprEnvelope env;
+	GdprBytes payload;
+	GdprOpened opened;
+
+	gdpr_value_parse(bytes, &env);
+	kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(&env));
+	if (kind == NULL || is_under(&env, subject_id) ||
+		(env.flags & (GDPR_FLAG_ERASED | GDPR_FLAG_INFLIGHT)))
+		return value;
+	context = gdpr_value_context(env.context);
+	opened = open_payload(&env, small, &payload);
+	if (opened == GDPR_OPEN_GONE)
+		return value;
+	gdpr_value_require_opened(opened);
+	if (subject_id != NULL)
+		result = make_of_subject(kind, context, payload, subject_id);
+	else
+		result = make_stored(kind, context, payload);
+	free_payload(small, payload);
+	if (result == NULL)
+		refuse_read_only();
+	return PointerGetDatum(result);
 }

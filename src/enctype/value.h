@@ -43,6 +43,7 @@ typedef enum GdprOpened
 	GDPR_OPENED,
 	GDPR_OPEN_EMPTY,   /* erased, or a probe: there is no payload */
 	GDPR_OPEN_NO_KEY,  /* context or key not available */
+	GDPR_OPEN_GONE,	   /* the key of its person is destroyed */
 	GDPR_OPEN_CORRUPT, /* does not authenticate */
 } GdprOpened;
 
@@ -72,7 +73,10 @@ extern const GdprContext *gdpr_value_context(uint32 hash);
 /* Decrypts into out, which holds env->length bytes; never raises. */
 extern GdprOpened gdpr_value_open(const GdprEnvelope *env, uint8 *out);
 
-/* Raises for any result but GDPR_OPENED: PD006, XX001, 0A000. */
+/*
+ * Raises for any result but GDPR_OPENED: PD006, XX001, 0A000.  Where a person's
+ * values are read, GDPR_OPEN_GONE is the caller's to treat as no value.
+ */
 extern void gdpr_value_require_opened(GdprOpened opened);
 
 /*
@@ -93,6 +97,14 @@ extern bool gdpr_value_tag(const GdprKind *kind, const GdprContext *context,
  */
 extern struct varlena *gdpr_value_make(const GdprKind *kind, GdprBytes payload,
 									   int32 typmod, bool is_explicit);
+
+/*
+ * A stored value under another key of its own context: that of the person whose
+ * key id this is (crypto/subject_key.h), or the context's with NULL.  No right
+ * is needed: nothing is shown.  The argument itself when it is under that key
+ * already, is erased, or its person's key is destroyed.  Raises PD006, XX001.
+ */
+extern Datum gdpr_value_rekey(Datum value, const uint8 *subject_id);
 
 /* A value that was erased: no ciphertext, a random tag.  No right needed. */
 extern struct varlena *gdpr_value_make_erased(const GdprKind *kind,

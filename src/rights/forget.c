@@ -22,6 +22,7 @@
 #include "rights/execute.h"
 #include "rights/kept.h"
 #include "rights/ledger.h"
+#include "shred/shred.h"
 #include "storage/lock.h"
 #include "subject/hold.h"
 #include "subject/plan.h"
@@ -189,6 +190,7 @@ carry_out(Forget *forget, const char *reason, GdprOrigin origin,
 	remembered = gdpr_verify_remember(forget->plan);
 	person = gdpr_audit_remember(forget->plan, forget->pseudonym);
 	execute(forget->plan, origin);
+	(void) gdpr_shred_person(forget->plan, forget->pseudonym);
 	gdpr_verify_plan(forget->plan, remembered);
 	(void) gdpr_audit_erase(person);
 	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,

@@ -1,0 +1,50 @@
+-- Keys of single persons, and the epoch keys that wrap them.  A person's key
+-- is random and never derived: when its row is gone, so is the key.
+
+CREATE TABLE gdpr.subject_epoch (
+	epoch		integer PRIMARY KEY CHECK (epoch BETWEEN 1 AND 65535),
+	status		text NOT NULL CHECK (status IN ('primary', 'enabled', 'destroyed')),
+	root_id		text,
+	wrapped		bytea CHECK (pg_catalog.octet_length(wrapped) = 60),
+	created_at	timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	CHECK (status = 'destroyed' OR (root_id IS NOT NULL AND wrapped IS NOT NULL))
+);
+CREATE UNIQUE INDEX subject_epoch_primary ON gdpr.subject_epoch (status) WHERE status = 'primary';
+COMMENT ON TABLE gdpr.subject_epoch IS 'keys that wrap the keys of persons, each wrapped by a root key';
+COMMENT ON COLUMN gdpr.subject_epoch.root_id IS 'id of the root key that wraps it';
+COMMENT ON COLUMN gdpr.subject_epoch.wrapped IS 'nonce, encrypted key, authentication tag';
+COMMENT ON INDEX gdpr.subject_epoch_primary IS 'keys of new persons have one epoch';
+
+CREATE TABLE gdpr.subject_key (
+	id			bigint PRIMARY KEY,
+	subject		bytea NOT NULL CHECK (pg_catalog.octet_length(subject) = 16),
+	epoch		integer NOT NULL,
+	wrapped		bytea NOT NULL CHECK (pg_catalog.octet_length(wrapped) = 60)
+);
+CREATE UNIQUE INDEX subject_key_subject ON gdpr.subject_key (subject);
+COMMENT ON TABLE gdpr.subject_key IS 'keys of persons, each wrapped by an epoch key; erasure deletes the row';
+COMMENT ON COLUMN gdpr.subject_key.id IS 'random; in every value that the key sealed';
+COMMENT ON COLUMN gdpr.subject_key.subject IS 'keyed pseudonym of kind and key, as in the ledger; personal data all the same';
+COMMENT ON COLUMN gdpr.subject_key.wrapped IS 'nonce, encrypted key, authentication tag';
+COMMENT ON INDEX gdpr.subject_key_subject IS 'a person has one key';
+
+REVOKE ALL ON gdpr.subject_epoch, gdpr.subject_key FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('gdpr.subject_epoch', '');
+SELECT pg_catalog.pg_extension_config_dump('gdpr.subject_key', '');
+
+-- Keys that go, a restore's included, reach every process; keys that come are
+-- looked for.
+CREATE FUNCTION gdpr.subject_key_changed() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'gdpr_subject_key_changed'
+	LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.subject_key_changed() IS
+	'trigger: makes every process drop the keys of persons that it has opened';
+REVOKE ALL ON FUNCTION gdpr.subject_key_changed() FROM PUBLIC;
+CREATE TRIGGER changed AFTER UPDATE OR DELETE OR TRUNCATE ON gdpr.subject_key
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.subject_key_changed();
+COMMENT ON TRIGGER changed ON gdpr.subject_key IS 'drops every process''s cache';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gdpr.subject_epoch
+	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.subject_key_changed();
+COMMENT ON TRIGGER changed ON gdpr.subject_epoch IS 'drops every process''s cache';
+ALTER TABLE gdpr.subject_key ENABLE ALWAYS TRIGGER changed;
+ALTER TABLE gdpr.subject_epoch ENABLE ALWAYS TRIGGER changed;
