@@ -87,6 +87,7 @@ OBJS = \
 	src/enctype/guard_drop.o \
 	src/enctype/guard_statistics.o \
 	src/enctype/input.o \
+	src/enctype/keep.o \
 	src/enctype/leak.o \
 	src/enctype/ops.o \
 	src/enctype/output.o \

@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
+#include "enctype/keep.h"
 #include "enctype/leak.h"
 #include "enctype/rewrite.h"
 #include "executor/executor.h"
@@ -106,6 +107,7 @@ plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
 	gdpr_rows_check(query);
 	gdpr_rewrite_query(query);
+	gdpr_keep_query(query);
 	return (previous_planner ? previous_planner : standard_planner)(query, text,
 																	options,
 																	parameters);

@@ -35,3 +35,10 @@ ALTER FUNCTION gdpr.enctext_probe(text, integer) SUPPORT gdpr.seal_support;
 ALTER FUNCTION gdpr.enctext_probe(text[], integer) SUPPORT gdpr.seal_support;
 ALTER FUNCTION gdpr.enctext_from_text(text, integer, boolean) SUPPORT gdpr.seal_support;
 ALTER FUNCTION gdpr.encsecret_from_text(text, integer, boolean) SUPPORT gdpr.seal_support;
+
+-- PUBLIC keeps EXECUTE: it is in everybody's plans.
+CREATE FUNCTION gdpr.enctype_keep(old anyelement, new anyelement) RETURNS anyelement
+	AS 'MODULE_PATHNAME', 'gdpr_keep_value'
+	LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.enctype_keep(anyelement, anyelement) IS
+	'what an UPDATE stores: the old form of an encrypted value when the new one holds the same plaintext';

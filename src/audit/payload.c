@@ -13,6 +13,7 @@
 #include "audit/values.h"
 #include "base/digest.h"
 #include "catalog/pg_type.h"
+#include "enctype/keep.h"
 #include "enctype/output.h"
 #include "enctype/value.h"
 #include "utils/builtins.h"
@@ -47,22 +48,10 @@ parse(Datum value, GdprEnvelope *env)
 		   GDPR_ENVELOPE_OK;
 }
 
-/* Nobody sees what is opened here. */
-static bool
-same_payload(const GdprEnvelope *a, const GdprEnvelope *b)
-{
-	uint8 *x;
-	uint8 *y;
-
-	if (a->nonce == NULL || b->nonce == NULL || a->length != b->length)
-		return false;
-	x = palloc(a->length + 1);
-	y = palloc(b->length + 1);
-	return gdpr_value_open(a, x) == GDPR_OPENED &&
-		   gdpr_value_open(b, y) == GDPR_OPENED && memcmp(x, y, a->length) == 0;
-}
-
-/* An application that writes every column back encrypts anew. */
+/*
+ * An application that writes every column back encrypts anew where it may not
+ * read.  Nobody sees what is opened here.
+ */
 static bool
 same_encrypted(Datum a, Datum b)
 {
@@ -74,7 +63,7 @@ same_encrypted(Datum a, Datum b)
 		return false;
 	if (x.tag != NULL && y.tag != NULL && x.tag_generation == y.tag_generation)
 		return memcmp(x.tag, y.tag, GDPR_ENVELOPE_TAG_LEN) == 0;
-	return same_payload(&x, &y);
+	return gdpr_keep_same_payload(&x, &y);
 }
 
 static bool
