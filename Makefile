@@ -78,16 +78,20 @@ OBJS = \
 	src/crypto/secret.o \
 	src/crypto/subject_key.o \
 	src/crypto/tag.o \
+	src/enctype/base.o \
 	src/enctype/cast.o \
 	src/enctype/check.o \
+	src/enctype/conversion.o \
 	src/enctype/convert.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
+	src/enctype/fold.o \
 	src/enctype/guard.o \
 	src/enctype/guard_drop.o \
 	src/enctype/guard_statistics.o \
 	src/enctype/input.o \
 	src/enctype/keep.o \
+	src/enctype/kind.o \
 	src/enctype/leak.o \
 	src/enctype/ops.o \
 	src/enctype/output.o \
@@ -178,7 +182,7 @@ PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-fvisibility=hidden $(if $(WERROR),-Werror)
 SHLIB_LINK  = -lcrypto
 
-EXTRA_CLEAN = $(DATA_built) $(pg_regress_clean_files) build
+EXTRA_CLEAN = $(DATA_built) $(DATA_built).new $(pg_regress_clean_files) build
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -199,8 +203,9 @@ include $(PGXS)
 installcheck-server:
 	@test/installcheck.sh '$(bindir)'
 
-$(DATA_built): $(PARTS) $(EXTENSION).control
-	cat $(PARTS) > $@
+$(DATA_built): $(PARTS) sql/expand.awk $(EXTENSION).control
+	awk -f sql/expand.awk $(PARTS) > $@.new
+	mv $@.new $@
 
 # PGXS does not follow headers; stale structs across files crash servers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h) $(EXTENSION).control

@@ -5,9 +5,8 @@
 -- Input, receive and casts are STABLE: they depend on keys, on the current
 -- user and on the moment (a nonce), but an index scan may still use them.
 -- PUBLIC keeps EXECUTE on all of this: the contexts' privileges decide.
-
-CREATE TYPE @extschema@.enctext;
-CREATE TYPE @extschema@.encsecret;
+--
+-- sql/expand.awk repeats what stands between --@each and --@end.
 
 CREATE FUNCTION gdpr.enctype_typmod_in(cstring[]) RETURNS integer
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_typmod_in'
@@ -25,53 +24,49 @@ CREATE FUNCTION gdpr.enctype_typanalyze(internal) RETURNS boolean
 COMMENT ON FUNCTION gdpr.enctype_typanalyze(internal) IS
 	'statistics of encrypted columns: nulls, width and distinct values only';
 
-CREATE FUNCTION gdpr.enctext_in(cstring, oid, integer) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_in'
+-- The types; the casts of strings and json, and the conversion into a column's
+-- context, which each of them has.  Casts lead into a type on assignment, out
+-- of it only when asked for: PostgreSQL would otherwise supply conversions to
+-- every string type by itself, also of the arrays.
+
+--@each type       | comment
+--@ enctext        | encrypted text that can be searched for exactly
+--@ encitext       | encrypted text that can be searched for exactly but for case
+--@ encsecret      | encrypted text without any comparison
+--@ encbytea       | encrypted bytea
+--@ encjsonb       | encrypted jsonb
+--@ encnumeric     | encrypted numeric
+--@ encint8        | encrypted bigint
+--@ encdate        | encrypted date
+--@ enctimestamptz | encrypted timestamp with time zone
+CREATE TYPE @extschema@.@type@;
+
+CREATE FUNCTION gdpr.@type@_in(cstring, oid, integer) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_in'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_in(cstring, oid, integer) IS
-	'input of enctext';
-CREATE FUNCTION gdpr.enctext_out(@extschema@.enctext) RETURNS cstring
+COMMENT ON FUNCTION gdpr.@type@_in(cstring, oid, integer) IS
+	'input of @type@';
+CREATE FUNCTION gdpr.@type@_out(@extschema@.@type@) RETURNS cstring
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_out'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_out(@extschema@.enctext) IS
-	'output of enctext';
-CREATE FUNCTION gdpr.enctext_recv(internal, oid, integer) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_recv'
+COMMENT ON FUNCTION gdpr.@type@_out(@extschema@.@type@) IS
+	'output of @type@';
+CREATE FUNCTION gdpr.@type@_recv(internal, oid, integer) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_recv'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_recv(internal, oid, integer) IS
-	'binary input of enctext';
-CREATE FUNCTION gdpr.enctext_send(@extschema@.enctext) RETURNS bytea
+COMMENT ON FUNCTION gdpr.@type@_recv(internal, oid, integer) IS
+	'binary input of @type@';
+CREATE FUNCTION gdpr.@type@_send(@extschema@.@type@) RETURNS bytea
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_send'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_send(@extschema@.enctext) IS
-	'binary output of enctext';
+COMMENT ON FUNCTION gdpr.@type@_send(@extschema@.@type@) IS
+	'binary output of @type@';
 
-CREATE FUNCTION gdpr.encsecret_in(cstring, oid, integer) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_in'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_in(cstring, oid, integer) IS
-	'input of encsecret';
-CREATE FUNCTION gdpr.encsecret_out(@extschema@.encsecret) RETURNS cstring
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_out'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_out(@extschema@.encsecret) IS
-	'output of encsecret';
-CREATE FUNCTION gdpr.encsecret_recv(internal, oid, integer) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_recv'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_recv(internal, oid, integer) IS
-	'binary input of encsecret';
-CREATE FUNCTION gdpr.encsecret_send(@extschema@.encsecret) RETURNS bytea
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_send'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_send(@extschema@.encsecret) IS
-	'binary output of encsecret';
-
-CREATE TYPE @extschema@.enctext (
-	INPUT = gdpr.enctext_in,
-	OUTPUT = gdpr.enctext_out,
-	RECEIVE = gdpr.enctext_recv,
-	SEND = gdpr.enctext_send,
+CREATE TYPE @extschema@.@type@ (
+	INPUT = gdpr.@type@_in,
+	OUTPUT = gdpr.@type@_out,
+	RECEIVE = gdpr.@type@_recv,
+	SEND = gdpr.@type@_send,
 	TYPMOD_IN = gdpr.enctype_typmod_in,
 	TYPMOD_OUT = gdpr.enctype_typmod_out,
 	ANALYZE = gdpr.enctype_typanalyze,
@@ -79,486 +74,439 @@ CREATE TYPE @extschema@.enctext (
 	ALIGNMENT = int4,
 	STORAGE = external
 );
-COMMENT ON TYPE @extschema@.enctext IS 'encrypted text that can be searched for exactly';
-
-CREATE TYPE @extschema@.encsecret (
-	INPUT = gdpr.encsecret_in,
-	OUTPUT = gdpr.encsecret_out,
-	RECEIVE = gdpr.encsecret_recv,
-	SEND = gdpr.encsecret_send,
-	TYPMOD_IN = gdpr.enctype_typmod_in,
-	TYPMOD_OUT = gdpr.enctype_typmod_out,
-	ANALYZE = gdpr.enctype_typanalyze,
-	INTERNALLENGTH = VARIABLE,
-	ALIGNMENT = int4,
-	STORAGE = external
-);
-COMMENT ON TYPE @extschema@.encsecret IS 'encrypted text without any comparison';
+COMMENT ON TYPE @extschema@.@type@ IS '@comment@';
 
 -- Statistics of arrays would keep their most common elements.  ALTER TYPE
 -- does not take array types.
 UPDATE pg_catalog.pg_type
 	SET typanalyze = 'gdpr.enctype_typanalyze'::pg_catalog.regproc
-	WHERE oid IN ('@extschema@.enctext[]'::pg_catalog.regtype,
-		          '@extschema@.encsecret[]'::pg_catalog.regtype);
+	WHERE oid = '@extschema@.@type@[]'::pg_catalog.regtype;
 
--- Casts.  Into a type on assignment, out of it only when asked for: PostgreSQL
--- would otherwise supply conversions to every string type by itself.
+CREATE FUNCTION gdpr.@type@_coerce(@extschema@.@type@, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_value'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.@type@_coerce(@extschema@.@type@, integer, boolean) IS
+	'@type@ of a context';
+CREATE CAST (@extschema@.@type@ AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_coerce(@extschema@.@type@, integer, boolean) AS IMPLICIT;
+COMMENT ON CAST (@extschema@.@type@ AS @extschema@.@type@) IS 'moves a value into the context of its column';
 
-CREATE FUNCTION gdpr.enctext_coerce(@extschema@.enctext, integer, boolean) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_from_value'
+CREATE FUNCTION gdpr.@type@_from_text(text, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_coerce(@extschema@.enctext, integer, boolean) IS
-	'enctext of a context';
-CREATE CAST (@extschema@.enctext AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_coerce(@extschema@.enctext, integer, boolean) AS IMPLICIT;
-COMMENT ON CAST (@extschema@.enctext AS @extschema@.enctext) IS 'moves a value into the context of its column';
+COMMENT ON FUNCTION gdpr.@type@_from_text(text, integer, boolean) IS
+	'@type@ from text';
+CREATE FUNCTION gdpr.@type@_from_bpchar(character, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_bpchar'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.@type@_from_bpchar(character, integer, boolean) IS
+	'@type@ from bpchar';
+CREATE CAST (text AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_text(text, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (text AS @extschema@.@type@) IS 'encrypts';
+CREATE CAST (character varying AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_text(text, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (character varying AS @extschema@.@type@) IS 'encrypts';
+CREATE CAST (character AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_bpchar(character, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (character AS @extschema@.@type@) IS 'encrypts';
 
-CREATE FUNCTION gdpr.enctext_from_text(text, integer, boolean) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_from_text'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_from_text(text, integer, boolean) IS
-	'enctext from text';
-CREATE FUNCTION gdpr.enctext_from_bpchar(character, integer, boolean) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_from_bpchar'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_from_bpchar(character, integer, boolean) IS
-	'enctext from bpchar';
-CREATE FUNCTION gdpr.enctext_from_name(name, integer, boolean) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_from_name'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_from_name(name, integer, boolean) IS
-	'enctext from name';
-CREATE CAST (text AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_from_text(text, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (text AS @extschema@.enctext) IS 'encrypts';
-CREATE CAST (character varying AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_from_text(text, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (character varying AS @extschema@.enctext) IS 'encrypts';
-CREATE CAST (character AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_from_bpchar(character, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (character AS @extschema@.enctext) IS 'encrypts';
-CREATE CAST (name AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_from_name(name, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (name AS @extschema@.enctext) IS 'encrypts';
-
-CREATE FUNCTION gdpr.enctext_to_text(@extschema@.enctext) RETURNS text
+CREATE FUNCTION gdpr.@type@_to_text(@extschema@.@type@) RETURNS text
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_text(@extschema@.enctext) IS
-	'plaintext of enctext';
-CREATE FUNCTION gdpr.enctext_to_varchar(@extschema@.enctext, integer, boolean) RETURNS character varying
+COMMENT ON FUNCTION gdpr.@type@_to_text(@extschema@.@type@) IS
+	'plaintext of @type@';
+CREATE FUNCTION gdpr.@type@_to_varchar(@extschema@.@type@, integer, boolean) RETURNS character varying
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_varchar'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_varchar(@extschema@.enctext, integer, boolean) IS
-	'plaintext of enctext';
-CREATE FUNCTION gdpr.enctext_to_bpchar(@extschema@.enctext, integer, boolean) RETURNS character
+COMMENT ON FUNCTION gdpr.@type@_to_varchar(@extschema@.@type@, integer, boolean) IS
+	'plaintext of @type@';
+CREATE FUNCTION gdpr.@type@_to_bpchar(@extschema@.@type@, integer, boolean) RETURNS character
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_bpchar'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_bpchar(@extschema@.enctext, integer, boolean) IS
-	'plaintext of enctext';
-CREATE FUNCTION gdpr.enctext_to_name(@extschema@.enctext) RETURNS name
+COMMENT ON FUNCTION gdpr.@type@_to_bpchar(@extschema@.@type@, integer, boolean) IS
+	'plaintext of @type@';
+CREATE FUNCTION gdpr.@type@_to_name(@extschema@.@type@) RETURNS name
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_name'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_name(@extschema@.enctext) IS
-	'plaintext of enctext';
-CREATE FUNCTION gdpr.enctext_to_json(@extschema@.enctext) RETURNS json
+COMMENT ON FUNCTION gdpr.@type@_to_name(@extschema@.@type@) IS
+	'plaintext of @type@';
+CREATE FUNCTION gdpr.@type@_to_json(@extschema@.@type@) RETURNS json
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_json'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_json(@extschema@.enctext) IS
-	'plaintext of enctext as a json string';
-CREATE FUNCTION gdpr.enctext_to_jsonb(@extschema@.enctext) RETURNS jsonb
+COMMENT ON FUNCTION gdpr.@type@_to_json(@extschema@.@type@) IS
+	'plaintext of @type@ as json';
+CREATE FUNCTION gdpr.@type@_to_jsonb(@extschema@.@type@) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_jsonb'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_to_jsonb(@extschema@.enctext) IS
-	'plaintext of enctext as a jsonb string';
-CREATE CAST (@extschema@.enctext AS text)
-	WITH FUNCTION gdpr.enctext_to_text(@extschema@.enctext);
-COMMENT ON CAST (@extschema@.enctext AS text) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.enctext AS character varying)
-	WITH FUNCTION gdpr.enctext_to_varchar(@extschema@.enctext, integer, boolean);
-COMMENT ON CAST (@extschema@.enctext AS character varying) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.enctext AS character)
-	WITH FUNCTION gdpr.enctext_to_bpchar(@extschema@.enctext, integer, boolean);
-COMMENT ON CAST (@extschema@.enctext AS character) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.enctext AS name)
-	WITH FUNCTION gdpr.enctext_to_name(@extschema@.enctext);
-COMMENT ON CAST (@extschema@.enctext AS name) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.enctext AS json)
-	WITH FUNCTION gdpr.enctext_to_json(@extschema@.enctext);
-COMMENT ON CAST (@extschema@.enctext AS json) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.enctext AS jsonb)
-	WITH FUNCTION gdpr.enctext_to_jsonb(@extschema@.enctext);
-COMMENT ON CAST (@extschema@.enctext AS jsonb) IS 'decrypts; needs the read privilege on the context';
+COMMENT ON FUNCTION gdpr.@type@_to_jsonb(@extschema@.@type@) IS
+	'plaintext of @type@ as jsonb';
+CREATE CAST (@extschema@.@type@ AS text)
+	WITH FUNCTION gdpr.@type@_to_text(@extschema@.@type@);
+COMMENT ON CAST (@extschema@.@type@ AS text) IS 'decrypts; needs the read privilege on the context';
+CREATE CAST (@extschema@.@type@ AS character varying)
+	WITH FUNCTION gdpr.@type@_to_varchar(@extschema@.@type@, integer, boolean);
+COMMENT ON CAST (@extschema@.@type@ AS character varying) IS 'decrypts; needs the read privilege on the context';
+CREATE CAST (@extschema@.@type@ AS character)
+	WITH FUNCTION gdpr.@type@_to_bpchar(@extschema@.@type@, integer, boolean);
+COMMENT ON CAST (@extschema@.@type@ AS character) IS 'decrypts; needs the read privilege on the context';
+CREATE CAST (@extschema@.@type@ AS name)
+	WITH FUNCTION gdpr.@type@_to_name(@extschema@.@type@);
+COMMENT ON CAST (@extschema@.@type@ AS name) IS 'decrypts; needs the read privilege on the context';
+CREATE CAST (@extschema@.@type@ AS json)
+	WITH FUNCTION gdpr.@type@_to_json(@extschema@.@type@);
+COMMENT ON CAST (@extschema@.@type@ AS json) IS 'decrypts; needs the read privilege on the context';
+CREATE CAST (@extschema@.@type@ AS jsonb)
+	WITH FUNCTION gdpr.@type@_to_jsonb(@extschema@.@type@);
+COMMENT ON CAST (@extschema@.@type@ AS jsonb) IS 'decrypts; needs the read privilege on the context';
 
-CREATE FUNCTION gdpr.encsecret_coerce(@extschema@.encsecret, integer, boolean) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_from_value'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_coerce(@extschema@.encsecret, integer, boolean) IS
-	'encsecret of a context';
-CREATE CAST (@extschema@.encsecret AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_coerce(@extschema@.encsecret, integer, boolean) AS IMPLICIT;
-COMMENT ON CAST (@extschema@.encsecret AS @extschema@.encsecret) IS 'moves a value into the context of its column';
+CREATE CAST (@extschema@.@type@[] AS text) WITH INOUT;
+COMMENT ON CAST (@extschema@.@type@[] AS text) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.@type@[] AS character varying) WITH INOUT;
+COMMENT ON CAST (@extschema@.@type@[] AS character varying) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.@type@[] AS character) WITH INOUT;
+COMMENT ON CAST (@extschema@.@type@[] AS character) IS
+	'the array as its output shows it to the current user; only when asked for';
+CREATE CAST (@extschema@.@type@[] AS name) WITH INOUT;
+COMMENT ON CAST (@extschema@.@type@[] AS name) IS
+	'the array as its output shows it to the current user; only when asked for';
+--@end
 
-CREATE FUNCTION gdpr.encsecret_from_text(text, integer, boolean) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_from_text'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_from_text(text, integer, boolean) IS
-	'encsecret from text';
-CREATE FUNCTION gdpr.encsecret_from_bpchar(character, integer, boolean) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_from_bpchar'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_from_bpchar(character, integer, boolean) IS
-	'encsecret from bpchar';
-CREATE FUNCTION gdpr.encsecret_from_name(name, integer, boolean) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_from_name'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_from_name(name, integer, boolean) IS
-	'encsecret from name';
-CREATE CAST (text AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_from_text(text, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (text AS @extschema@.encsecret) IS 'encrypts';
-CREATE CAST (character varying AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_from_text(text, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (character varying AS @extschema@.encsecret) IS 'encrypts';
-CREATE CAST (character AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_from_bpchar(character, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (character AS @extschema@.encsecret) IS 'encrypts';
-CREATE CAST (name AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_from_name(name, integer, boolean) AS ASSIGNMENT;
-COMMENT ON CAST (name AS @extschema@.encsecret) IS 'encrypts';
+-- Types of text alone: names, and concatenation, which decrypts under the rule
+-- of the casts.
 
-CREATE FUNCTION gdpr.encsecret_to_text(@extschema@.encsecret) RETURNS text
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_text'
+--@each type
+--@ enctext
+--@ encitext
+--@ encsecret
+CREATE FUNCTION gdpr.@type@_from_name(name, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_name'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_text(@extschema@.encsecret) IS
-	'plaintext of encsecret';
-CREATE FUNCTION gdpr.encsecret_to_varchar(@extschema@.encsecret, integer, boolean) RETURNS character varying
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_varchar'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_varchar(@extschema@.encsecret, integer, boolean) IS
-	'plaintext of encsecret';
-CREATE FUNCTION gdpr.encsecret_to_bpchar(@extschema@.encsecret, integer, boolean) RETURNS character
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_bpchar'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_bpchar(@extschema@.encsecret, integer, boolean) IS
-	'plaintext of encsecret';
-CREATE FUNCTION gdpr.encsecret_to_name(@extschema@.encsecret) RETURNS name
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_name'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_name(@extschema@.encsecret) IS
-	'plaintext of encsecret';
-CREATE FUNCTION gdpr.encsecret_to_json(@extschema@.encsecret) RETURNS json
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_json'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_json(@extschema@.encsecret) IS
-	'plaintext of encsecret as a json string';
-CREATE FUNCTION gdpr.encsecret_to_jsonb(@extschema@.encsecret) RETURNS jsonb
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_jsonb'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_to_jsonb(@extschema@.encsecret) IS
-	'plaintext of encsecret as a jsonb string';
-CREATE CAST (@extschema@.encsecret AS text)
-	WITH FUNCTION gdpr.encsecret_to_text(@extschema@.encsecret);
-COMMENT ON CAST (@extschema@.encsecret AS text) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.encsecret AS character varying)
-	WITH FUNCTION gdpr.encsecret_to_varchar(@extschema@.encsecret, integer, boolean);
-COMMENT ON CAST (@extschema@.encsecret AS character varying) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.encsecret AS character)
-	WITH FUNCTION gdpr.encsecret_to_bpchar(@extschema@.encsecret, integer, boolean);
-COMMENT ON CAST (@extschema@.encsecret AS character) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.encsecret AS name)
-	WITH FUNCTION gdpr.encsecret_to_name(@extschema@.encsecret);
-COMMENT ON CAST (@extschema@.encsecret AS name) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.encsecret AS json)
-	WITH FUNCTION gdpr.encsecret_to_json(@extschema@.encsecret);
-COMMENT ON CAST (@extschema@.encsecret AS json) IS 'decrypts; needs the read privilege on the context';
-CREATE CAST (@extschema@.encsecret AS jsonb)
-	WITH FUNCTION gdpr.encsecret_to_jsonb(@extschema@.encsecret);
-COMMENT ON CAST (@extschema@.encsecret AS jsonb) IS 'decrypts; needs the read privilege on the context';
+COMMENT ON FUNCTION gdpr.@type@_from_name(name, integer, boolean) IS
+	'@type@ from name';
+CREATE CAST (name AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_name(name, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (name AS @extschema@.@type@) IS 'encrypts';
 
-CREATE FUNCTION gdpr.enctext_from_encsecret(@extschema@.encsecret, integer, boolean) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_from_value'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_from_encsecret(@extschema@.encsecret, integer, boolean) IS
-	'enctext from encsecret';
-CREATE FUNCTION gdpr.encsecret_from_enctext(@extschema@.enctext, integer, boolean) RETURNS @extschema@.encsecret
-	AS 'MODULE_PATHNAME', 'gdpr_encsecret_from_value'
-	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_from_enctext(@extschema@.enctext, integer, boolean) IS
-	'encsecret from enctext';
-CREATE CAST (@extschema@.encsecret AS @extschema@.enctext)
-	WITH FUNCTION gdpr.enctext_from_encsecret(@extschema@.encsecret, integer, boolean);
-COMMENT ON CAST (@extschema@.encsecret AS @extschema@.enctext) IS
-	'encrypts anew; needs the read privilege on the source';
-CREATE CAST (@extschema@.enctext AS @extschema@.encsecret)
-	WITH FUNCTION gdpr.encsecret_from_enctext(@extschema@.enctext, integer, boolean);
-COMMENT ON CAST (@extschema@.enctext AS @extschema@.encsecret) IS
-	'encrypts anew; needs the read privilege on the source';
-
--- Arrays: without these PostgreSQL would turn one into text on assignment.
-CREATE CAST (@extschema@.enctext[] AS text) WITH INOUT;
-COMMENT ON CAST (@extschema@.enctext[] AS text) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.enctext[] AS character varying) WITH INOUT;
-COMMENT ON CAST (@extschema@.enctext[] AS character varying) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.enctext[] AS character) WITH INOUT;
-COMMENT ON CAST (@extschema@.enctext[] AS character) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.enctext[] AS name) WITH INOUT;
-COMMENT ON CAST (@extschema@.enctext[] AS name) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.encsecret[] AS text) WITH INOUT;
-COMMENT ON CAST (@extschema@.encsecret[] AS text) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.encsecret[] AS character varying) WITH INOUT;
-COMMENT ON CAST (@extschema@.encsecret[] AS character varying) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.encsecret[] AS character) WITH INOUT;
-COMMENT ON CAST (@extschema@.encsecret[] AS character) IS
-	'the array as its output shows it to the current user; only when asked for';
-CREATE CAST (@extschema@.encsecret[] AS name) WITH INOUT;
-COMMENT ON CAST (@extschema@.encsecret[] AS name) IS
-	'the array as its output shows it to the current user; only when asked for';
-
--- Concatenation decrypts under the rule of the casts.
-
-CREATE FUNCTION gdpr.enctext_cat_text(@extschema@.enctext, text) RETURNS text
+CREATE FUNCTION gdpr.@type@_cat_text(@extschema@.@type@, text) RETURNS text
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_cat_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_cat_text(@extschema@.enctext, text) IS
+COMMENT ON FUNCTION gdpr.@type@_cat_text(@extschema@.@type@, text) IS
 	'plaintext, concatenated';
 CREATE OPERATOR @extschema@.|| (
-	LEFTARG = @extschema@.enctext, RIGHTARG = text, FUNCTION = gdpr.enctext_cat_text
+	LEFTARG = @extschema@.@type@, RIGHTARG = text, FUNCTION = gdpr.@type@_cat_text
 );
-COMMENT ON OPERATOR @extschema@.|| (@extschema@.enctext, text) IS 'concatenate; needs the read privilege on the context';
-CREATE FUNCTION gdpr.text_cat_enctext(text, @extschema@.enctext) RETURNS text
+COMMENT ON OPERATOR @extschema@.|| (@extschema@.@type@, text) IS 'concatenate; needs the read privilege on the context';
+CREATE FUNCTION gdpr.text_cat_@type@(text, @extschema@.@type@) RETURNS text
 	AS 'MODULE_PATHNAME', 'gdpr_text_cat_enctype'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.text_cat_enctext(text, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.text_cat_@type@(text, @extschema@.@type@) IS
 	'plaintext, concatenated';
 CREATE OPERATOR @extschema@.|| (
-	LEFTARG = text, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.text_cat_enctext
+	LEFTARG = text, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.text_cat_@type@
 );
-COMMENT ON OPERATOR @extschema@.|| (text, @extschema@.enctext) IS 'concatenate; needs the read privilege on the context';
-CREATE FUNCTION gdpr.enctext_cat_enctext(@extschema@.enctext, @extschema@.enctext) RETURNS text
+COMMENT ON OPERATOR @extschema@.|| (text, @extschema@.@type@) IS 'concatenate; needs the read privilege on the context';
+CREATE FUNCTION gdpr.@type@_cat_@type@(@extschema@.@type@, @extschema@.@type@) RETURNS text
 	AS 'MODULE_PATHNAME', 'gdpr_enctype_cat_enctype'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_cat_enctext(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_cat_@type@(@extschema@.@type@, @extschema@.@type@) IS
 	'plaintext, concatenated';
 CREATE OPERATOR @extschema@.|| (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_cat_enctext
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_cat_@type@
 );
-COMMENT ON OPERATOR @extschema@.|| (@extschema@.enctext, @extschema@.enctext) IS 'concatenate; needs the read privilege on the context';
+COMMENT ON OPERATOR @extschema@.|| (@extschema@.@type@, @extschema@.@type@) IS 'concatenate; needs the read privilege on the context';
+--@end
 
-CREATE FUNCTION gdpr.encsecret_cat_text(@extschema@.encsecret, text) RETURNS text
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_cat_text'
+-- The casts from other types.  One C function serves them all: the server's own
+-- cast from the argument to the base type is looked up.
+
+--@each type       | name        | source                      | by
+--@ enctext        | json        | json                        | text
+--@ enctext        | jsonb       | jsonb                       | base
+--@ encitext       | json        | json                        | text
+--@ encitext       | jsonb       | jsonb                       | base
+--@ encsecret      | json        | json                        | text
+--@ encsecret      | jsonb       | jsonb                       | base
+--@ encbytea       | bytea       | bytea                       | base
+--@ encjsonb       | json        | json                        | base
+--@ encjsonb       | jsonb       | jsonb                       | base
+--@ encnumeric     | int2        | smallint                    | base
+--@ encnumeric     | int4        | integer                     | base
+--@ encnumeric     | int8        | bigint                      | base
+--@ encnumeric     | numeric     | numeric                     | base
+--@ encnumeric     | float4      | real                        | base
+--@ encnumeric     | float8      | double precision            | base
+--@ encint8        | int2        | smallint                    | base
+--@ encint8        | int4        | integer                     | base
+--@ encint8        | int8        | bigint                      | base
+--@ encint8        | numeric     | numeric                     | base
+--@ encint8        | float4      | real                        | base
+--@ encint8        | float8      | double precision            | base
+--@ encdate        | date        | date                        | base
+--@ encdate        | timestamp   | timestamp without time zone | base
+--@ encdate        | timestamptz | timestamp with time zone    | base
+--@ enctimestamptz | date        | date                        | base
+--@ enctimestamptz | timestamp   | timestamp without time zone | base
+--@ enctimestamptz | timestamptz | timestamp with time zone    | base
+CREATE FUNCTION gdpr.@type@_from_@name@(@source@, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_@by@'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_cat_text(@extschema@.encsecret, text) IS
-	'plaintext, concatenated';
-CREATE OPERATOR @extschema@.|| (
-	LEFTARG = @extschema@.encsecret, RIGHTARG = text, FUNCTION = gdpr.encsecret_cat_text
-);
-COMMENT ON OPERATOR @extschema@.|| (@extschema@.encsecret, text) IS 'concatenate; needs the read privilege on the context';
-CREATE FUNCTION gdpr.text_cat_encsecret(text, @extschema@.encsecret) RETURNS text
-	AS 'MODULE_PATHNAME', 'gdpr_text_cat_enctype'
+COMMENT ON FUNCTION gdpr.@type@_from_@name@(@source@, integer, boolean) IS
+	'@type@ from @name@';
+CREATE CAST (@source@ AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_@name@(@source@, integer, boolean) AS ASSIGNMENT;
+COMMENT ON CAST (@source@ AS @extschema@.@type@) IS 'encrypts';
+--@end
+
+-- The casts to other types than strings and json; the second table is of those
+-- with modifiers.
+
+--@each type       | name   | target
+--@ encbytea       | bytea  | bytea
+--@ encnumeric     | int2   | smallint
+--@ encnumeric     | int4   | integer
+--@ encnumeric     | int8   | bigint
+--@ encnumeric     | float4 | real
+--@ encnumeric     | float8 | double precision
+--@ encint8        | int2   | smallint
+--@ encint8        | int4   | integer
+--@ encint8        | int8   | bigint
+--@ encint8        | float4 | real
+--@ encint8        | float8 | double precision
+--@ encdate        | date   | date
+--@ enctimestamptz | date   | date
+CREATE FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@) RETURNS @target@
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_base'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.text_cat_encsecret(text, @extschema@.encsecret) IS
-	'plaintext, concatenated';
-CREATE OPERATOR @extschema@.|| (
-	LEFTARG = text, RIGHTARG = @extschema@.encsecret, FUNCTION = gdpr.text_cat_encsecret
-);
-COMMENT ON OPERATOR @extschema@.|| (text, @extschema@.encsecret) IS 'concatenate; needs the read privilege on the context';
-CREATE FUNCTION gdpr.encsecret_cat_encsecret(@extschema@.encsecret, @extschema@.encsecret) RETURNS text
-	AS 'MODULE_PATHNAME', 'gdpr_enctype_cat_enctype'
+COMMENT ON FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@) IS
+	'plaintext of @type@';
+CREATE CAST (@extschema@.@type@ AS @target@)
+	WITH FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@);
+COMMENT ON CAST (@extschema@.@type@ AS @target@) IS 'decrypts; needs the read privilege on the context';
+--@end
+
+--@each type       | name        | target
+--@ encnumeric     | numeric     | numeric
+--@ encint8        | numeric     | numeric
+--@ encdate        | timestamp   | timestamp without time zone
+--@ encdate        | timestamptz | timestamp with time zone
+--@ enctimestamptz | timestamp   | timestamp without time zone
+--@ enctimestamptz | timestamptz | timestamp with time zone
+CREATE FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@, integer, boolean) RETURNS @target@
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_to_base'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.encsecret_cat_encsecret(@extschema@.encsecret, @extschema@.encsecret) IS
-	'plaintext, concatenated';
-CREATE OPERATOR @extschema@.|| (
-	LEFTARG = @extschema@.encsecret, RIGHTARG = @extschema@.encsecret, FUNCTION = gdpr.encsecret_cat_encsecret
-);
-COMMENT ON OPERATOR @extschema@.|| (@extschema@.encsecret, @extschema@.encsecret) IS 'concatenate; needs the read privilege on the context';
+COMMENT ON FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@, integer, boolean) IS
+	'plaintext of @type@';
+CREATE CAST (@extschema@.@type@ AS @target@)
+	WITH FUNCTION gdpr.@type@_to_@name@(@extschema@.@type@, integer, boolean);
+COMMENT ON CAST (@extschema@.@type@ AS @target@) IS 'decrypts; needs the read privilege on the context';
+--@end
+
+-- From one type of text to another, only when asked for.
+
+--@each type | source
+--@ enctext   | encitext
+--@ enctext   | encsecret
+--@ encitext  | enctext
+--@ encitext  | encsecret
+--@ encsecret | enctext
+--@ encsecret | encitext
+CREATE FUNCTION gdpr.@type@_from_@source@(@extschema@.@source@, integer, boolean) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_from_value'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.@type@_from_@source@(@extschema@.@source@, integer, boolean) IS
+	'@type@ from @source@';
+CREATE CAST (@extschema@.@source@ AS @extschema@.@type@)
+	WITH FUNCTION gdpr.@type@_from_@source@(@extschema@.@source@, integer, boolean);
+COMMENT ON CAST (@extschema@.@source@ AS @extschema@.@type@) IS
+	'encrypts anew; needs the read privilege on the source';
+--@end
 
 -- Equality.  STABLE, not IMMUTABLE: beside a literal that no context owns the
 -- result depends on keys and on the right to search, and must not be folded
 -- into a plan.  LEAKPROOF: the only errors are 42501 and PD006 (and, for a
 -- context that is gone, 42704), which tell nothing of a row.
+--
+-- Order and hash of the tags are for indexes, joins and grouping.  The operators
+-- have names that nobody writes by accident: < between encrypted values does
+-- not resolve.
 
-CREATE FUNCTION gdpr.enctext_eq(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_eq'
+--@each type | comment
+--@ enctext  | tags of encrypted text
+--@ encitext | tags of encrypted text, but for case
+CREATE FUNCTION gdpr.@type@_eq(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_eq'
 	LANGUAGE C STABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_eq(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_eq(@extschema@.@type@, @extschema@.@type@) IS
 	'equal by plaintext';
-CREATE FUNCTION gdpr.enctext_ne(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_ne'
+CREATE FUNCTION gdpr.@type@_ne(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_ne'
 	LANGUAGE C STABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_ne(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_ne(@extschema@.@type@, @extschema@.@type@) IS
 	'not equal by plaintext';
 CREATE OPERATOR @extschema@.= (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_eq,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_eq,
 	COMMUTATOR = OPERATOR(@extschema@.=),
 	NEGATOR = OPERATOR(@extschema@.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
 );
-COMMENT ON OPERATOR @extschema@.= (@extschema@.enctext, @extschema@.enctext) IS 'equal';
+COMMENT ON OPERATOR @extschema@.= (@extschema@.@type@, @extschema@.@type@) IS 'equal';
 CREATE OPERATOR @extschema@.<> (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_ne,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_ne,
 	COMMUTATOR = OPERATOR(@extschema@.<>),
 	NEGATOR = OPERATOR(@extschema@.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
-COMMENT ON OPERATOR @extschema@.<> (@extschema@.enctext, @extschema@.enctext) IS 'not equal';
+COMMENT ON OPERATOR @extschema@.<> (@extschema@.@type@, @extschema@.@type@) IS 'not equal';
 
-CREATE FUNCTION gdpr.enctext_eq_text(@extschema@.enctext, text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_eq_text'
+CREATE FUNCTION gdpr.@type@_eq_text(@extschema@.@type@, text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_eq_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_eq_text(@extschema@.enctext, text) IS
+COMMENT ON FUNCTION gdpr.@type@_eq_text(@extschema@.@type@, text) IS
 	'equal by plaintext';
-CREATE FUNCTION gdpr.enctext_ne_text(@extschema@.enctext, text) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_ne_text'
+CREATE FUNCTION gdpr.@type@_ne_text(@extschema@.@type@, text) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_ne_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_ne_text(@extschema@.enctext, text) IS
+COMMENT ON FUNCTION gdpr.@type@_ne_text(@extschema@.@type@, text) IS
 	'not equal by plaintext';
 CREATE OPERATOR @extschema@.= (
-	LEFTARG = @extschema@.enctext, RIGHTARG = text, FUNCTION = gdpr.enctext_eq_text,
+	LEFTARG = @extschema@.@type@, RIGHTARG = text, FUNCTION = gdpr.@type@_eq_text,
 	COMMUTATOR = OPERATOR(@extschema@.=),
 	NEGATOR = OPERATOR(@extschema@.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel
 );
-COMMENT ON OPERATOR @extschema@.= (@extschema@.enctext, text) IS 'equal';
+COMMENT ON OPERATOR @extschema@.= (@extschema@.@type@, text) IS 'equal';
 CREATE OPERATOR @extschema@.<> (
-	LEFTARG = @extschema@.enctext, RIGHTARG = text, FUNCTION = gdpr.enctext_ne_text,
+	LEFTARG = @extschema@.@type@, RIGHTARG = text, FUNCTION = gdpr.@type@_ne_text,
 	COMMUTATOR = OPERATOR(@extschema@.<>),
 	NEGATOR = OPERATOR(@extschema@.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
-COMMENT ON OPERATOR @extschema@.<> (@extschema@.enctext, text) IS 'not equal';
+COMMENT ON OPERATOR @extschema@.<> (@extschema@.@type@, text) IS 'not equal';
 
-CREATE FUNCTION gdpr.text_eq_enctext(text, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_text_eq_enctext'
+CREATE FUNCTION gdpr.text_eq_@type@(text, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_text_eq_enctype'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.text_eq_enctext(text, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.text_eq_@type@(text, @extschema@.@type@) IS
 	'equal by plaintext';
-CREATE FUNCTION gdpr.text_ne_enctext(text, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_text_ne_enctext'
+CREATE FUNCTION gdpr.text_ne_@type@(text, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_text_ne_enctype'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.text_ne_enctext(text, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.text_ne_@type@(text, @extschema@.@type@) IS
 	'not equal by plaintext';
 CREATE OPERATOR @extschema@.= (
-	LEFTARG = text, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.text_eq_enctext,
+	LEFTARG = text, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.text_eq_@type@,
 	COMMUTATOR = OPERATOR(@extschema@.=),
 	NEGATOR = OPERATOR(@extschema@.<>),
 	RESTRICT = eqsel, JOIN = eqjoinsel
 );
-COMMENT ON OPERATOR @extschema@.= (text, @extschema@.enctext) IS 'equal';
+COMMENT ON OPERATOR @extschema@.= (text, @extschema@.@type@) IS 'equal';
 CREATE OPERATOR @extschema@.<> (
-	LEFTARG = text, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.text_ne_enctext,
+	LEFTARG = text, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.text_ne_@type@,
 	COMMUTATOR = OPERATOR(@extschema@.<>),
 	NEGATOR = OPERATOR(@extschema@.=),
 	RESTRICT = neqsel, JOIN = neqjoinsel
 );
-COMMENT ON OPERATOR @extschema@.<> (text, @extschema@.enctext) IS 'not equal';
+COMMENT ON OPERATOR @extschema@.<> (text, @extschema@.@type@) IS 'not equal';
 
--- Order and hash of the tags, for indexes, joins and grouping.  The operators
--- have names that nobody writes by accident: < between encrypted values does
--- not resolve.
-
-CREATE FUNCTION gdpr.enctext_lt(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_lt'
+CREATE FUNCTION gdpr.@type@_lt(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_lt'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_lt(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_lt(@extschema@.@type@, @extschema@.@type@) IS
 	'sorts before, by tag';
-CREATE FUNCTION gdpr.enctext_le(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_le'
+CREATE FUNCTION gdpr.@type@_le(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_le'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_le(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_le(@extschema@.@type@, @extschema@.@type@) IS
 	'sorts before or equal, by tag';
-CREATE FUNCTION gdpr.enctext_gt(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_gt'
+CREATE FUNCTION gdpr.@type@_gt(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_gt'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_gt(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_gt(@extschema@.@type@, @extschema@.@type@) IS
 	'sorts after, by tag';
-CREATE FUNCTION gdpr.enctext_ge(@extschema@.enctext, @extschema@.enctext) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_ge'
+CREATE FUNCTION gdpr.@type@_ge(@extschema@.@type@, @extschema@.@type@) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_ge'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_ge(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_ge(@extschema@.@type@, @extschema@.@type@) IS
 	'sorts after or equal, by tag';
 CREATE OPERATOR gdpr.#<# (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_lt,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_lt,
 	COMMUTATOR = OPERATOR(gdpr.#>#),
 	NEGATOR = OPERATOR(gdpr.#>=#),
 	RESTRICT = scalarltsel, JOIN = scalarltjoinsel
 );
-COMMENT ON OPERATOR gdpr.#<# (@extschema@.enctext, @extschema@.enctext) IS 'sorts before, by tag';
+COMMENT ON OPERATOR gdpr.#<# (@extschema@.@type@, @extschema@.@type@) IS 'sorts before, by tag';
 CREATE OPERATOR gdpr.#<=# (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_le,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_le,
 	COMMUTATOR = OPERATOR(gdpr.#>=#),
 	NEGATOR = OPERATOR(gdpr.#>#),
 	RESTRICT = scalarlesel, JOIN = scalarlejoinsel
 );
-COMMENT ON OPERATOR gdpr.#<=# (@extschema@.enctext, @extschema@.enctext) IS 'sorts before or equal, by tag';
+COMMENT ON OPERATOR gdpr.#<=# (@extschema@.@type@, @extschema@.@type@) IS 'sorts before or equal, by tag';
 CREATE OPERATOR gdpr.#># (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_gt,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_gt,
 	COMMUTATOR = OPERATOR(gdpr.#<#),
 	NEGATOR = OPERATOR(gdpr.#<=#),
 	RESTRICT = scalargtsel, JOIN = scalargtjoinsel
 );
-COMMENT ON OPERATOR gdpr.#># (@extschema@.enctext, @extschema@.enctext) IS 'sorts after, by tag';
+COMMENT ON OPERATOR gdpr.#># (@extschema@.@type@, @extschema@.@type@) IS 'sorts after, by tag';
 CREATE OPERATOR gdpr.#>=# (
-	LEFTARG = @extschema@.enctext, RIGHTARG = @extschema@.enctext, FUNCTION = gdpr.enctext_ge,
+	LEFTARG = @extschema@.@type@, RIGHTARG = @extschema@.@type@, FUNCTION = gdpr.@type@_ge,
 	COMMUTATOR = OPERATOR(gdpr.#<=#),
 	NEGATOR = OPERATOR(gdpr.#<#),
 	RESTRICT = scalargesel, JOIN = scalargejoinsel
 );
-COMMENT ON OPERATOR gdpr.#>=# (@extschema@.enctext, @extschema@.enctext) IS 'sorts after or equal, by tag';
+COMMENT ON OPERATOR gdpr.#>=# (@extschema@.@type@, @extschema@.@type@) IS 'sorts after or equal, by tag';
 
-CREATE FUNCTION gdpr.enctext_cmp(@extschema@.enctext, @extschema@.enctext) RETURNS integer
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_cmp'
+CREATE FUNCTION gdpr.@type@_cmp(@extschema@.@type@, @extschema@.@type@) RETURNS integer
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_cmp'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_cmp(@extschema@.enctext, @extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_cmp(@extschema@.@type@, @extschema@.@type@) IS
 	'less-equal-greater, by tag';
-CREATE FUNCTION gdpr.enctext_hash(@extschema@.enctext) RETURNS integer
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_hash'
+CREATE FUNCTION gdpr.@type@_hash(@extschema@.@type@) RETURNS integer
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_hash'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_hash(@extschema@.enctext) IS
+COMMENT ON FUNCTION gdpr.@type@_hash(@extschema@.@type@) IS
 	'hash of the tag';
-CREATE FUNCTION gdpr.enctext_hash_extended(@extschema@.enctext, bigint) RETURNS bigint
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_hash_extended'
+CREATE FUNCTION gdpr.@type@_hash_extended(@extschema@.@type@, bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_hash_extended'
 	LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_hash_extended(@extschema@.enctext, bigint) IS
+COMMENT ON FUNCTION gdpr.@type@_hash_extended(@extschema@.@type@, bigint) IS
 	'seeded hash of the tag';
 
-CREATE OPERATOR FAMILY gdpr.enctext_ops USING btree;
-COMMENT ON OPERATOR FAMILY gdpr.enctext_ops USING btree IS 'tags of encrypted text';
-CREATE OPERATOR CLASS gdpr.enctext_ops DEFAULT FOR TYPE @extschema@.enctext
-	USING btree FAMILY gdpr.enctext_ops AS
+CREATE OPERATOR FAMILY gdpr.@type@_ops USING btree;
+COMMENT ON OPERATOR FAMILY gdpr.@type@_ops USING btree IS '@comment@';
+CREATE OPERATOR CLASS gdpr.@type@_ops DEFAULT FOR TYPE @extschema@.@type@
+	USING btree FAMILY gdpr.@type@_ops AS
 		OPERATOR 1 gdpr.#<#,
 		OPERATOR 2 gdpr.#<=#,
 		OPERATOR 3 @extschema@.=,
 		OPERATOR 4 gdpr.#>=#,
 		OPERATOR 5 gdpr.#>#,
-		FUNCTION 1 gdpr.enctext_cmp(@extschema@.enctext, @extschema@.enctext);
-COMMENT ON OPERATOR CLASS gdpr.enctext_ops USING btree IS 'tags of encrypted text';
+		FUNCTION 1 gdpr.@type@_cmp(@extschema@.@type@, @extschema@.@type@);
+COMMENT ON OPERATOR CLASS gdpr.@type@_ops USING btree IS '@comment@';
 
-CREATE OPERATOR FAMILY gdpr.enctext_ops USING hash;
-COMMENT ON OPERATOR FAMILY gdpr.enctext_ops USING hash IS 'tags of encrypted text';
-CREATE OPERATOR CLASS gdpr.enctext_ops DEFAULT FOR TYPE @extschema@.enctext
-	USING hash FAMILY gdpr.enctext_ops AS
+CREATE OPERATOR FAMILY gdpr.@type@_ops USING hash;
+COMMENT ON OPERATOR FAMILY gdpr.@type@_ops USING hash IS '@comment@';
+CREATE OPERATOR CLASS gdpr.@type@_ops DEFAULT FOR TYPE @extschema@.@type@
+	USING hash FAMILY gdpr.@type@_ops AS
 		OPERATOR 1 @extschema@.=,
-		FUNCTION 1 gdpr.enctext_hash(@extschema@.enctext),
-		FUNCTION 2 gdpr.enctext_hash_extended(@extschema@.enctext, bigint);
-COMMENT ON OPERATOR CLASS gdpr.enctext_ops USING hash IS 'tags of encrypted text';
+		FUNCTION 1 gdpr.@type@_hash(@extschema@.@type@),
+		FUNCTION 2 gdpr.@type@_hash_extended(@extschema@.@type@, bigint);
+COMMENT ON OPERATOR CLASS gdpr.@type@_ops USING hash IS '@comment@';
 
 -- What the planner puts around the side of a comparison that has no context.
 
-CREATE FUNCTION gdpr.enctext_probe(@extschema@.enctext, integer) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_probe'
+CREATE FUNCTION gdpr.@type@_probe(@extschema@.@type@, integer) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_enctype_probe'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_probe(@extschema@.enctext, integer) IS
+COMMENT ON FUNCTION gdpr.@type@_probe(@extschema@.@type@, integer) IS
 	'makes a literal or parameter comparable with the values of a context; needs the search privilege';
-CREATE FUNCTION gdpr.enctext_probe(text, integer) RETURNS @extschema@.enctext
-	AS 'MODULE_PATHNAME', 'gdpr_enctext_probe_text'
+CREATE FUNCTION gdpr.@type@_probe(text, integer) RETURNS @extschema@.@type@
+	AS 'MODULE_PATHNAME', 'gdpr_@type@_probe_text'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION gdpr.enctext_probe(text, integer) IS
+COMMENT ON FUNCTION gdpr.@type@_probe(text, integer) IS
 	'makes a string comparable with the values of a context; needs the search privilege';
+--@end

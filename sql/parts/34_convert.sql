@@ -226,6 +226,11 @@ CREATE FUNCTION gdpr.uninstall_plan() RETURNS SETOF text
 	LANGUAGE SQL STABLE PARALLEL UNSAFE
 	SET search_path = pg_catalog, pg_temp
 AS $$
+WITH ours AS (
+	SELECT oid FROM pg_type
+	WHERE typanalyze = 'gdpr.enctype_typanalyze'::regproc
+		AND typtype = 'b' AND typelem = 0
+)
 SELECT s.statement
 FROM (
 	SELECT 0 AS step, format('SELECT gdpr.unprotect(%L);', p.relation) AS statement
@@ -242,7 +247,7 @@ FROM (
 	WHERE c.relkind = ANY ('{r,p}')
 		AND a.attnum > 0 AND NOT a.attisdropped
 		AND a.attinhcount = 0
-		AND a.atttypid = ANY (ARRAY['@extschema@.enctext', '@extschema@.encsecret']::regtype[]::oid[])
+		AND a.atttypid IN (SELECT ours.oid FROM ours)
 	UNION ALL
 	SELECT 1, format('-- by hand: column %I of %s holds encrypted values inside type %s',
 		a.attname, c.oid::regclass, t.oid::regtype)
@@ -251,10 +256,10 @@ FROM (
 	JOIN pg_type t ON t.oid = a.atttypid
 	WHERE c.relkind = ANY ('{r,p,m,f,c}')
 		AND a.attnum > 0 AND NOT a.attisdropped
-		AND (ARRAY[t.typelem, t.typbasetype]
-			&& ARRAY['@extschema@.enctext', '@extschema@.encsecret']::regtype[]::oid[]
+		AND (t.typelem IN (SELECT ours.oid FROM ours)
+			OR t.typbasetype IN (SELECT ours.oid FROM ours)
 			OR c.relkind = ANY ('{m,f,c}')
-			AND a.atttypid = ANY (ARRAY['@extschema@.enctext', '@extschema@.encsecret']::regtype[]::oid[]))
+			AND a.atttypid IN (SELECT ours.oid FROM ours))
 	UNION ALL
 	SELECT 2, 'SET gdpr.allow_drop = on;'
 	UNION ALL

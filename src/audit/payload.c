@@ -55,14 +55,16 @@ parse(Datum value, GdprEnvelope *env)
 static bool
 same_encrypted(Datum a, Datum b)
 {
+	GdprKeepTags tags;
 	GdprEnvelope x;
 	GdprEnvelope y;
 
 	if (!parse(a, &x) || !parse(b, &y) || x.context != y.context ||
 		GDPR_ENVELOPE_KIND(&x) != GDPR_ENVELOPE_KIND(&y))
 		return false;
-	if (x.tag != NULL && y.tag != NULL && x.tag_generation == y.tag_generation)
-		return memcmp(x.tag, y.tag, GDPR_ENVELOPE_TAG_LEN) == 0;
+	tags = gdpr_keep_compare_tags(&x, &y);
+	if (tags != GDPR_KEEP_UNKNOWN)
+		return tags == GDPR_KEEP_SAME;
 	return gdpr_keep_same_payload(&x, &y);
 }
 

@@ -75,28 +75,34 @@ gdpr_input_is_simple(Oid typid)
 	return false;
 }
 
-bool
-gdpr_input_try_simple(Oid typid, const char *text, Datum *value)
+int
+gdpr_input_try_code(Oid typid, char *text, Datum *value)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid input;
 	Oid param;
-	volatile bool result = true;
+	volatile int sqlerrcode = 0;
 
-	Assert(gdpr_input_is_simple(typid));
 	getTypeInputInfo(typid, &input, &param);
 	PG_TRY();
 	{
-		*value = OidInputFunctionCall(input, pstrdup(text), param, -1);
+		*value = OidInputFunctionCall(input, text, param, -1);
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
 		if (!is_about_the_value(geterrcode()))
 			PG_RE_THROW();
+		sqlerrcode = geterrcode();
 		FlushErrorState();
-		result = false;
 	}
 	PG_END_TRY();
-	return result;
+	return sqlerrcode;
+}
+
+bool
+gdpr_input_try_simple(Oid typid, const char *text, Datum *value)
+{
+	Assert(gdpr_input_is_simple(typid));
+	return gdpr_input_try_code(typid, pstrdup(text), value) == 0;
 }

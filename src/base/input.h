@@ -20,4 +20,10 @@ extern bool gdpr_input_try(Oid typid, int32 typmod, const char *text,
 extern bool gdpr_input_is_simple(Oid typid);
 extern bool gdpr_input_try_simple(Oid typid, const char *text, Datum *value);
 
+/*
+ * The same for any type of the server itself whose input function runs no
+ * statement: 0, or the SQLSTATE of what does not fit.
+ */
+extern int gdpr_input_try_code(Oid typid, char *text, Datum *value);
+
 #endif /* GDPR_INPUT_H */

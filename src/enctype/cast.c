@@ -7,6 +7,7 @@
  */
 #include "base/compat.h"
 
+#include "enctype/conversion.h"
 #include "enctype/value.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -14,20 +15,13 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
-GDPR_FUNCTION(gdpr_enctext_from_text);
-GDPR_FUNCTION(gdpr_enctext_from_bpchar);
-GDPR_FUNCTION(gdpr_enctext_from_name);
-GDPR_FUNCTION(gdpr_enctext_from_value);
-GDPR_FUNCTION(gdpr_encsecret_from_text);
-GDPR_FUNCTION(gdpr_encsecret_from_bpchar);
-GDPR_FUNCTION(gdpr_encsecret_from_name);
-GDPR_FUNCTION(gdpr_encsecret_from_value);
 GDPR_FUNCTION(gdpr_enctype_to_text);
 GDPR_FUNCTION(gdpr_enctype_to_varchar);
 GDPR_FUNCTION(gdpr_enctype_to_bpchar);
 GDPR_FUNCTION(gdpr_enctype_to_name);
 GDPR_FUNCTION(gdpr_enctype_to_json);
 GDPR_FUNCTION(gdpr_enctype_to_jsonb);
+GDPR_FUNCTION(gdpr_enctype_to_base);
 GDPR_FUNCTION(gdpr_enctype_cat_text);
 GDPR_FUNCTION(gdpr_text_cat_enctype);
 GDPR_FUNCTION(gdpr_enctype_cat_enctype);
@@ -77,93 +71,105 @@ from_value(FunctionCallInfo fcinfo, const GdprKind *kind)
 						   PG_GETARG_BOOL(2));
 }
 
-Datum
-gdpr_enctext_from_text(PG_FUNCTION_ARGS)
+/* From any type that the server casts to the base type. */
+static Datum
+from_base(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	return from_text(fcinfo, &gdpr_kind_text);
+	GdprConversion *conversion = gdpr_conversion_in(fcinfo->flinfo, kind);
+	Datum value = gdpr_conversion_apply(conversion, PG_GETARG_DATUM(0), -1,
+										false);
+
+	PG_RETURN_POINTER(gdpr_value_make(kind, kind->from_base(value),
+									  PG_GETARG_INT32(1), PG_GETARG_BOOL(2)));
 }
 
-Datum
-gdpr_enctext_from_bpchar(PG_FUNCTION_ARGS)
+#define CAST_FROM(type, what, kind)                   \
+	GDPR_FUNCTION(gdpr_##type##_from_##what);         \
+	Datum gdpr_##type##_from_##what(PG_FUNCTION_ARGS) \
+	{                                                 \
+		return from_##what(fcinfo, &kind);            \
+	}
+
+#define CASTS_FROM(type, kind)    \
+	CAST_FROM(type, text, kind)   \
+	CAST_FROM(type, bpchar, kind) \
+	CAST_FROM(type, base, kind)   \
+	CAST_FROM(type, value, kind)
+
+#define CASTS_FROM_NAME(type, kind) CAST_FROM(type, name, kind)
+
+/* gdpr.<type>_from_<what> and gdpr.<type>_coerce */
+GDPR_EACH_TYPE(CASTS_FROM)
+GDPR_EACH_TEXT_TYPE(CASTS_FROM_NAME)
+
+static void
+raise_not_shown(void)
 {
-	return from_bpchar(fcinfo, &gdpr_kind_text);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+			 errmsg("encrypted value cannot be shown in the encoding of this database")));
 }
 
-Datum
-gdpr_enctext_from_name(PG_FUNCTION_ARGS)
+/*
+ * The payload for a user who may read it, in a varlena; NULL for an erased
+ * value.
+ */
+static struct varlena *
+open_value(struct varlena *value, const GdprKind **kind)
 {
-	return from_name(fcinfo, &gdpr_kind_text);
+	struct varlena *payload;
+	GdprEnvelope env;
+	GdprOpened opened;
+
+	gdpr_value_parse(gdpr_value_bytes(value), &env);
+	gdpr_value_check_read(&env);
+	if (env.flags & GDPR_FLAG_ERASED)
+		return NULL;
+	*kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(&env));
+	payload = (struct varlena *) palloc(VARHDRSZ + env.length);
+	SET_VARSIZE(payload, VARHDRSZ + env.length);
+	opened = gdpr_value_open(&env, (uint8 *) VARDATA(payload));
+	/* The key of an erased person is as good as the value erased. */
+	if (opened == GDPR_OPEN_GONE)
+		return NULL;
+	gdpr_value_require_opened(opened);
+	return payload;
 }
 
-Datum
-gdpr_enctext_from_value(PG_FUNCTION_ARGS)
-{
-	return from_value(fcinfo, &gdpr_kind_text);
-}
-
-Datum
-gdpr_encsecret_from_text(PG_FUNCTION_ARGS)
-{
-	return from_text(fcinfo, &gdpr_kind_secret);
-}
-
-Datum
-gdpr_encsecret_from_bpchar(PG_FUNCTION_ARGS)
-{
-	return from_bpchar(fcinfo, &gdpr_kind_secret);
-}
-
-Datum
-gdpr_encsecret_from_name(PG_FUNCTION_ARGS)
-{
-	return from_name(fcinfo, &gdpr_kind_secret);
-}
-
-Datum
-gdpr_encsecret_from_value(PG_FUNCTION_ARGS)
-{
-	return from_value(fcinfo, &gdpr_kind_secret);
-}
-
-/* The payload as text of this database; text itself when it is that. */
+/* The plaintext as text of this database; text itself when it is that. */
 static text *
-payload_to_text(const GdprEnvelope *env, text *payload)
+plaintext(struct varlena *value)
 {
-	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
+	const GdprKind *kind;
+	struct varlena *payload = open_value(value, &kind);
 	GdprBytes shown;
 
-	if (kind == NULL || !kind->print(gdpr_value_bytes(payload), &shown))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-				 errmsg("encrypted value cannot be shown in the encoding of this database")));
+	if (payload == NULL)
+		return NULL;
+	if (!kind->print(gdpr_value_bytes(payload), &shown))
+		raise_not_shown();
 	if (shown.data == (uint8 *) VARDATA_ANY(payload))
 		return payload;
 	return cstring_to_text_with_len((const char *) shown.data,
 									(int) shown.length);
 }
 
-/*
- * The plaintext for a user who may read it; NULL for an erased value, and for
- * one whose person was erased.
- */
-static text *
-plaintext(struct varlena *value)
+/* To any type that the server casts the base type to. */
+Datum
+gdpr_enctype_to_base(PG_FUNCTION_ARGS)
 {
-	GdprEnvelope env;
-	GdprOpened opened;
-	text *payload;
+	const GdprKind *kind;
+	struct varlena *payload = open_value(PG_GETARG_VARLENA_PP(0), &kind);
+	bool modified = PG_NARGS() == 3;
+	Datum value;
 
-	gdpr_value_parse(gdpr_value_bytes(value), &env);
-	gdpr_value_check_read(&env);
-	if (env.flags & GDPR_FLAG_ERASED)
-		return NULL;
-	payload = (text *) palloc(VARHDRSZ + env.length);
-	SET_VARSIZE(payload, VARHDRSZ + env.length);
-	opened = gdpr_value_open(&env, (uint8 *) VARDATA(payload));
-	if (opened == GDPR_OPEN_GONE)
-		return NULL;
-	gdpr_value_require_opened(opened);
-	return payload_to_text(&env, payload);
+	if (payload == NULL)
+		PG_RETURN_NULL();
+	if (!kind->to_base(payload, &value))
+		raise_not_shown();
+	return gdpr_conversion_apply(gdpr_conversion_out(fcinfo->flinfo, kind),
+								 value, modified ? PG_GETARG_INT32(1) : -1,
+								 modified && PG_GETARG_BOOL(2));
 }
 
 Datum
@@ -213,28 +219,36 @@ gdpr_enctype_to_name(PG_FUNCTION_ARGS)
  * so an erased value is the null of json.
  */
 static char *
-json_string(struct varlena *value)
+json_text(struct varlena *value)
 {
-	text *plain = plaintext(value);
+	const GdprKind *kind;
+	struct varlena *payload = open_value(value, &kind);
+	GdprBytes bytes;
+	GdprBytes shown;
 	StringInfoData buf;
 
-	if (plain == NULL)
+	if (payload == NULL)
 		return pstrdup("null");
+	bytes = gdpr_value_bytes(payload);
 	initStringInfo(&buf);
-	escape_json(&buf, text_to_cstring(plain));
+	if (kind->print_json != NULL ? !kind->print_json(bytes, &buf)
+								 : !kind->print(bytes, &shown))
+		raise_not_shown();
+	if (kind->print_json == NULL)
+		escape_json(&buf, pnstrdup((const char *) shown.data, shown.length));
 	return buf.data;
 }
 
 Datum
 gdpr_enctype_to_json(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(json_string(PG_GETARG_VARLENA_PP(0))));
+	PG_RETURN_TEXT_P(cstring_to_text(json_text(PG_GETARG_VARLENA_PP(0))));
 }
 
 Datum
 gdpr_enctype_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char *json = json_string(PG_GETARG_VARLENA_PP(0));
+	char *json = json_text(PG_GETARG_VARLENA_PP(0));
 
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

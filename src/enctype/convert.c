@@ -282,7 +282,7 @@ encrypted_type(const char *name)
 	if (name == NULL || strcmp(name, "enctext") == 0)
 		return gdpr_enctype_text_oid();
 	if (strcmp(name, "encsecret") == 0)
-		return gdpr_enctype_secret_oid();
+		return gdpr_enctype_oid(&gdpr_kind_secret);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"%s\" names no encrypted type", "type"),

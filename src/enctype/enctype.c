@@ -27,16 +27,11 @@
 
 GDPR_FUNCTION(gdpr_enctype_typmod_in);
 GDPR_FUNCTION(gdpr_enctype_typmod_out);
-GDPR_FUNCTION(gdpr_enctext_in);
-GDPR_FUNCTION(gdpr_enctext_recv);
-GDPR_FUNCTION(gdpr_encsecret_in);
-GDPR_FUNCTION(gdpr_encsecret_recv);
 GDPR_FUNCTION(gdpr_enctype_out);
 GDPR_FUNCTION(gdpr_enctype_send);
 
 static bool oids_valid = false;
-static Oid text_oid;
-static Oid secret_oid;
+static Oid oids[GDPR_KIND_COUNT + 1]; /* by kind */
 
 static void
 forget_oids(Datum arg, int cacheid, uint32 hashvalue)
@@ -61,10 +56,11 @@ own_function(Oid schema, const char *name, int nargs, const Oid *argtypes)
 }
 
 static Oid
-type_of_input(Oid schema, const char *name)
+type_of_input(Oid schema, const GdprKind *kind)
 {
 	static const Oid argtypes[] = {CSTRINGOID, OIDOID, INT4OID};
-	HeapTuple tuple = own_function(schema, name, lengthof(argtypes), argtypes);
+	HeapTuple tuple = own_function(schema, psprintf("%s_in", kind->type_name),
+								   lengthof(argtypes), argtypes);
 	Oid typid;
 
 	if (!HeapTupleIsValid(tuple))
@@ -78,60 +74,82 @@ static void
 find_oids(void)
 {
 	Oid schema = gdpr_sql_schema();
+	bool complete = OidIsValid(schema);
 
-	text_oid = secret_oid = InvalidOid;
-	if (OidIsValid(schema))
+	for (int kind = 1; kind <= GDPR_KIND_COUNT; kind++)
 	{
-		text_oid = type_of_input(schema, "enctext_in");
-		secret_oid = type_of_input(schema, "encsecret_in");
+		oids[kind] = complete ? type_of_input(schema, gdpr_kind_of(kind))
+							  : InvalidOid;
+		complete = complete && OidIsValid(oids[kind]);
 	}
 	/* An absent schema is not remembered: its creation resets nothing here. */
-	oids_valid = OidIsValid(text_oid) && OidIsValid(secret_oid);
+	oids_valid = complete;
+}
+
+Oid
+gdpr_enctype_oid(const GdprKind *kind)
+{
+	if (!oids_valid)
+		find_oids();
+	return oids[kind->kind];
 }
 
 Oid
 gdpr_enctype_text_oid(void)
 {
-	if (!oids_valid)
-		find_oids();
-	return text_oid;
+	return gdpr_enctype_oid(&gdpr_kind_text);
 }
 
-Oid
-gdpr_enctype_secret_oid(void)
+const GdprKind *
+gdpr_enctype_kind(Oid typid)
 {
+	/* Types of the server itself are most of what is asked for. */
+	if (typid < FirstNormalObjectId)
+		return NULL;
 	if (!oids_valid)
 		find_oids();
-	return secret_oid;
+	for (int kind = 1; kind <= GDPR_KIND_COUNT; kind++)
+	{
+		if (oids[kind] == typid)
+			return gdpr_kind_of(kind);
+	}
+	return NULL;
 }
 
 bool
 gdpr_enctype_is(Oid typid)
 {
-	/* Types of the server itself are most of what is asked for. */
-	if (typid < FirstNormalObjectId)
-		return false;
-	return typid == gdpr_enctype_text_oid() ||
-		   typid == gdpr_enctype_secret_oid();
+	return gdpr_enctype_kind(typid) != NULL;
 }
 
 bool
 gdpr_enctype_has_equality(Oid typid)
 {
-	return typid >= FirstNormalObjectId && typid == gdpr_enctype_text_oid();
+	const GdprKind *kind = gdpr_enctype_kind(typid);
+
+	return kind != NULL && kind->canonical != NULL;
 }
 
 Oid
-gdpr_enctype_probe_oid(Oid argtype)
+gdpr_enctype_base(Oid typid)
+{
+	const GdprKind *kind = gdpr_enctype_kind(typid);
+
+	return kind != NULL ? kind->base : InvalidOid;
+}
+
+Oid
+gdpr_enctype_probe_oid(Oid typid, Oid argtype)
 {
 	Oid argtypes[] = {argtype, INT4OID};
+	const GdprKind *kind = gdpr_enctype_kind(typid);
 	Oid schema = gdpr_sql_schema();
 	HeapTuple tuple = NULL;
 	Oid funcid;
 
-	if (OidIsValid(schema))
-		tuple = own_function(schema, "enctext_probe", lengthof(argtypes),
-							 argtypes);
+	if (OidIsValid(schema) && kind != NULL)
+		tuple = own_function(schema, psprintf("%s_probe", kind->type_name),
+							 lengthof(argtypes), argtypes);
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
 	funcid = ((Form_pg_proc) GETSTRUCT(tuple))->oid;
@@ -272,29 +290,20 @@ input_message(FunctionCallInfo fcinfo, const GdprKind *kind)
 	return input(fcinfo, kind, text, length);
 }
 
-Datum
-gdpr_enctext_in(PG_FUNCTION_ARGS)
-{
-	return input_cstring(fcinfo, &gdpr_kind_text);
-}
+/* gdpr.<type>_in and gdpr.<type>_recv */
+#define INPUT_FUNCTIONS(type, kind)            \
+	GDPR_FUNCTION(gdpr_##type##_in);           \
+	Datum gdpr_##type##_in(PG_FUNCTION_ARGS)   \
+	{                                          \
+		return input_cstring(fcinfo, &kind);   \
+	}                                          \
+	GDPR_FUNCTION(gdpr_##type##_recv);         \
+	Datum gdpr_##type##_recv(PG_FUNCTION_ARGS) \
+	{                                          \
+		return input_message(fcinfo, &kind);   \
+	}
 
-Datum
-gdpr_enctext_recv(PG_FUNCTION_ARGS)
-{
-	return input_message(fcinfo, &gdpr_kind_text);
-}
-
-Datum
-gdpr_encsecret_in(PG_FUNCTION_ARGS)
-{
-	return input_cstring(fcinfo, &gdpr_kind_secret);
-}
-
-Datum
-gdpr_encsecret_recv(PG_FUNCTION_ARGS)
-{
-	return input_message(fcinfo, &gdpr_kind_secret);
-}
+GDPR_EACH_TYPE(INPUT_FUNCTIONS)
 
 Datum
 gdpr_enctype_out(PG_FUNCTION_ARGS)

@@ -112,7 +112,7 @@ refuse_no_context(const char *kind, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s \"%s\" has an encrypted type without a context", kind, name),
-			 errhint("Name the context: enctext('context').")));
+			 errhint("Name the context behind the type, as in enctext('context').")));
 }
 
 static void
@@ -387,13 +387,15 @@ static void
 check_own_type(Oid typid)
 {
 	static SPIPlanPtr plan = NULL;
+	const GdprKind *kind = gdpr_enctype_kind(typid);
 
 	if (run_kept(&plan,
-				 "SELECT 1 FROM pg_type t, pg_extension e"
+				 "SELECT t.typname FROM pg_type t, pg_extension e"
 				 " WHERE t.oid = $1 AND e.extname = 'gdpr_ext'"
-				 " AND (t.typnamespace <> e.extnamespace"
-				 " OR t.typname NOT IN ('enctext', 'encsecret'))",
-				 typid) > 0)
+				 " AND t.typnamespace = e.extnamespace",
+				 typid) == 0 ||
+		strcmp(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
+			   kind->type_name) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("an encrypted type keeps its name and its schema")));

@@ -41,25 +41,37 @@ GDPR_FUNCTION(gdpr_guard_before_drop);
  * Our types as the first dropped object of a statement found them.  Later the
  * functions by which they are found may be gone.
  */
-static Oid known_types[2];
+static Oid known_types[GDPR_KIND_COUNT];
 
 static void
 remember_types(void)
 {
-	if (OidIsValid(gdpr_enctype_text_oid()))
+	if (!OidIsValid(gdpr_enctype_text_oid()))
+		return;
+	for (int i = 0; i < GDPR_KIND_COUNT; i++)
+		known_types[i] = gdpr_enctype_oid(gdpr_kind_of(i + 1));
+}
+
+static bool
+is_known(Oid typid)
+{
+	for (int i = 0; i < GDPR_KIND_COUNT; i++)
 	{
-		known_types[0] = gdpr_enctype_text_oid();
-		known_types[1] = gdpr_enctype_secret_oid();
+		if (OidIsValid(typid) && known_types[i] == typid)
+			return true;
 	}
+	return false;
 }
 
 /* Our types and every array or domain over them, in the snapshot's view. */
 static List *
 types_in_use(Snapshot snapshot)
 {
-	List *types = list_make2_oid(known_types[0], known_types[1]);
+	List *types = NIL;
 	int before;
 
+	for (int i = 0; i < GDPR_KIND_COUNT; i++)
+		types = lappend_oid(types, known_types[i]);
 	do
 	{
 		Relation catalog = table_open(TypeRelationId, AccessShareLock);
@@ -145,8 +157,7 @@ check_type_drop(Oid typid)
 {
 	int count;
 
-	if (!OidIsValid(typid) ||
-		(typid != known_types[0] && typid != known_types[1]))
+	if (!is_known(typid))
 		return;
 	count = ActiveSnapshotSet() ? count_columns(GetActiveSnapshot()) : 0;
 	if (count > 0)

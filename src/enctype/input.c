@@ -185,6 +185,17 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 	return take_verbatim(kind, value, &env, escontext);
 }
 
+static struct varlena *
+make_plain(const GdprKind *kind, GdprBytes plain, int32 typmod,
+		   bool is_explicit, Node *escontext)
+{
+	GdprBytes payload;
+
+	if (!kind->parse(kind, plain, escontext, &payload))
+		return NULL;
+	return gdpr_value_make(kind, payload, typmod, is_explicit);
+}
+
 struct varlena *
 gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 				int32 typmod, Node *escontext)
@@ -202,7 +213,7 @@ gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 		case GDPR_TEXT_PLAIN:
 			break;
 	}
-	return gdpr_value_make(kind, kind->parse(plain), typmod, false);
+	return make_plain(kind, plain, typmod, false, escontext);
 }
 
 struct varlena *
@@ -213,5 +224,5 @@ gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
 
 	if (gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE)
 		return input_envelope(kind, text, length, typmod, NULL);
-	return gdpr_value_make(kind, kind->parse(plain), typmod, is_explicit);
+	return make_plain(kind, plain, typmod, is_explicit, NULL);
 }

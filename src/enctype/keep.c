@@ -162,6 +162,18 @@ parse(Datum value, GdprEnvelope *env)
 		   GDPR_ENVELOPE_OK;
 }
 
+GdprKeepTags
+gdpr_keep_compare_tags(const GdprEnvelope *a, const GdprEnvelope *b)
+{
+	if (a->tag == NULL || b->tag == NULL ||
+		a->tag_generation != b->tag_generation)
+		return GDPR_KEEP_UNKNOWN;
+	if (memcmp(a->tag, b->tag, GDPR_ENVELOPE_TAG_LEN) != 0)
+		return GDPR_KEEP_DIFFERENT;
+	return GDPR_ENVELOPE_KIND(a) == GDPR_KIND_TEXT ? GDPR_KEEP_SAME
+												   : GDPR_KEEP_UNKNOWN;
+}
+
 bool
 gdpr_keep_same_payload(const GdprEnvelope *a, const GdprEnvelope *b)
 {
@@ -187,6 +199,7 @@ same_plaintext(Datum old, Datum new)
 {
 	GdprBytes head = gdpr_value_head(old);
 	const GdprContext *context;
+	GdprKeepTags tags;
 	GdprEnvelope a;
 	GdprEnvelope b;
 
@@ -201,8 +214,9 @@ same_plaintext(Datum old, Datum new)
 	context = gdpr_keyring_context(a.context);
 	if (context == NULL || !is_current(&a, context) || !is_current(&b, context))
 		return false;
-	if (a.tag != NULL && b.tag != NULL)
-		return memcmp(a.tag, b.tag, GDPR_ENVELOPE_TAG_LEN) == 0;
+	tags = gdpr_keep_compare_tags(&a, &b);
+	if (tags != GDPR_KEEP_UNKNOWN)
+		return tags == GDPR_KEEP_SAME;
 	return gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ) &&
 		   parse(old, &a) && parse(new, &b) && gdpr_keep_same_payload(&a, &b);
 }

@@ -15,6 +15,17 @@
  */
 extern void gdpr_keep_query(Query *query);
 
+typedef enum GdprKeepTags
+{
+	GDPR_KEEP_SAME,
+	GDPR_KEEP_DIFFERENT,
+	GDPR_KEEP_UNKNOWN, /* no tags, or of texts that may differ in case */
+} GdprKeepTags;
+
+/* What the equality tags of two values of one type and context say. */
+extern GdprKeepTags gdpr_keep_compare_tags(const GdprEnvelope *a,
+										   const GdprEnvelope *b);
+
 /* Do two whole values hold the same?  Opens both; no right is asked for. */
 extern bool gdpr_keep_same_payload(const GdprEnvelope *a,
 								   const GdprEnvelope *b);

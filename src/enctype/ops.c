@@ -18,19 +18,19 @@
 #include "enctype/value.h"
 #include "utils/builtins.h"
 
-GDPR_FUNCTION(gdpr_enctext_eq);
-GDPR_FUNCTION(gdpr_enctext_ne);
-GDPR_FUNCTION(gdpr_enctext_eq_text);
-GDPR_FUNCTION(gdpr_enctext_ne_text);
-GDPR_FUNCTION(gdpr_text_eq_enctext);
-GDPR_FUNCTION(gdpr_text_ne_enctext);
-GDPR_FUNCTION(gdpr_enctext_lt);
-GDPR_FUNCTION(gdpr_enctext_le);
-GDPR_FUNCTION(gdpr_enctext_gt);
-GDPR_FUNCTION(gdpr_enctext_ge);
-GDPR_FUNCTION(gdpr_enctext_cmp);
-GDPR_FUNCTION(gdpr_enctext_hash);
-GDPR_FUNCTION(gdpr_enctext_hash_extended);
+GDPR_FUNCTION(gdpr_enctype_eq);
+GDPR_FUNCTION(gdpr_enctype_ne);
+GDPR_FUNCTION(gdpr_enctype_eq_text);
+GDPR_FUNCTION(gdpr_enctype_ne_text);
+GDPR_FUNCTION(gdpr_text_eq_enctype);
+GDPR_FUNCTION(gdpr_text_ne_enctype);
+GDPR_FUNCTION(gdpr_enctype_lt);
+GDPR_FUNCTION(gdpr_enctype_le);
+GDPR_FUNCTION(gdpr_enctype_gt);
+GDPR_FUNCTION(gdpr_enctype_ge);
+GDPR_FUNCTION(gdpr_enctype_cmp);
+GDPR_FUNCTION(gdpr_enctype_hash);
+GDPR_FUNCTION(gdpr_enctype_hash_extended);
 
 /* In the order in which they sort. */
 typedef enum Rank
@@ -90,27 +90,53 @@ whole(const Operand *op)
 	return gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(op->datum));
 }
 
+/* What is compared of a plaintext, and the memory that it lies in. */
+typedef struct Plain
+{
+	GdprBytes canonical;
+	uint8 *payload;
+} Plain;
+
+static GdprBytes
+canonical_of(uint8 kind_number, GdprBytes payload)
+{
+	const GdprKind *kind = gdpr_kind_of(kind_number);
+
+	return kind != NULL && kind->canonical != NULL ? kind->canonical(payload)
+												   : payload;
+}
+
 /*
- * The canonical bytes of a loose value in a new buffer; false when it does
- * not open, which only happens to one that outlived its server run.
+ * Opens a loose value; false when it does not open, which only happens to one
+ * that outlived its server run.
  */
 static bool
-open_loose(const Operand *op, GdprBytes *canonical, uint8 **buffer)
+open_loose(const Operand *op, Plain *plain)
 {
 	GdprBytes bytes = whole(op);
 	GdprEnvelope env;
 	GdprBytes payload;
 
-	*buffer = NULL;
+	plain->payload = NULL;
 	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
 		return false;
-	*buffer = palloc(env.length + 1);
-	if (gdpr_value_open(&env, *buffer) != GDPR_OPENED)
-		return false;
-	payload.data = *buffer;
+	plain->payload = palloc(env.length + 1);
+	payload.data = plain->canonical.data = plain->payload;
 	payload.length = env.length;
-	*canonical = gdpr_kind_text.canonical(payload);
+	if (gdpr_value_open(&env, plain->payload) != GDPR_OPENED)
+		return false;
+	plain->canonical = canonical_of(GDPR_ENVELOPE_KIND(&env), payload);
 	return true;
+}
+
+static void
+free_plain(Plain *plain)
+{
+	if (plain->payload == NULL)
+		return;
+	if (plain->canonical.data != plain->payload)
+		pfree((uint8 *) plain->canonical.data);
+	pfree(plain->payload);
 }
 
 static int
@@ -126,24 +152,20 @@ compare_bytes(GdprBytes a, GdprBytes b)
 static int
 compare_loose(const Operand *a, const Operand *b)
 {
-	GdprBytes a_plain;
-	GdprBytes b_plain;
-	uint8 *a_buffer;
-	uint8 *b_buffer;
-	bool a_opens = open_loose(a, &a_plain, &a_buffer);
-	bool b_opens = open_loose(b, &b_plain, &b_buffer);
+	Plain a_plain;
+	Plain b_plain;
+	bool a_opens = open_loose(a, &a_plain);
+	bool b_opens = open_loose(b, &b_plain);
 	int result;
 
 	if (a_opens && b_opens)
-		result = compare_bytes(a_plain, b_plain);
+		result = compare_bytes(a_plain.canonical, b_plain.canonical);
 	else if (a_opens != b_opens)
 		result = a_opens ? -1 : 1;
 	else
 		result = compare_bytes(whole(a), whole(b));
-	if (a_buffer != NULL)
-		pfree(a_buffer);
-	if (b_buffer != NULL)
-		pfree(b_buffer);
+	free_plain(&a_plain);
+	free_plain(&b_plain);
 	return result;
 }
 
@@ -176,10 +198,17 @@ matches_tag(FmgrInfo *flinfo, const GdprProbeSource *source,
 	return memcmp(tag, tagged->env.tag, GDPR_TAG_LEN) == 0;
 }
 
+/* Whatever has a tag is of a kind with equality. */
+static const GdprKind *
+kind_of(const Operand *op)
+{
+	return gdpr_kind_of(GDPR_ENVELOPE_KIND(&op->env));
+}
+
 static bool
 loose_matches(FmgrInfo *flinfo, const Operand *loose, const Operand *tagged)
 {
-	GdprProbeSource source = {&gdpr_kind_text, whole(loose), true};
+	GdprProbeSource source = {kind_of(tagged), whole(loose), true};
 
 	return matches_tag(flinfo, &source, tagged);
 }
@@ -204,103 +233,112 @@ values_equal(FmgrInfo *flinfo, Datum left, Datum right)
 static bool
 loose_equals_text(const Operand *loose, text *string)
 {
-	GdprBytes payload = gdpr_kind_text.parse(gdpr_value_bytes(string));
-	GdprBytes plain;
-	uint8 *buffer;
+	GdprBytes payload = gdpr_text_to_payload(gdpr_value_bytes(string));
+	GdprBytes asked = canonical_of(GDPR_ENVELOPE_KIND(&loose->env), payload);
+	Plain plain;
 
-	return open_loose(loose, &plain, &buffer) &&
-		   compare_bytes(plain, gdpr_kind_text.canonical(payload)) == 0;
+	return open_loose(loose, &plain) &&
+		   compare_bytes(plain.canonical, asked) == 0;
 }
 
 static bool
 equal_text(FmgrInfo *flinfo, Datum value, text *string)
 {
-	GdprProbeSource source = {&gdpr_kind_text, gdpr_value_bytes(string), false};
+	GdprProbeSource source = {NULL, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
 	Operand op;
 
 	look(&op, value);
+	if (op.rank == RANK_OTHER)
+		return false;
+	source.kind = kind_of(&op);
 	if (gdpr_envelope_text_form(data, source.bytes.length) ==
 		GDPR_TEXT_ENVELOPE)
 		return values_equal(
 			flinfo, value,
-			PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
+			PointerGetDatum(gdpr_input_string(source.kind, data,
 											  source.bytes.length, -1, true)));
 	if (op.rank == RANK_TAGGED)
 		return matches_tag(flinfo, &source, &op);
-	return op.rank == RANK_LOOSE && loose_equals_text(&op, string);
+	return loose_equals_text(&op, string);
 }
 
 Datum
-gdpr_enctext_eq(PG_FUNCTION_ARGS)
+gdpr_enctype_eq(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
 }
 
 Datum
-gdpr_enctext_ne(PG_FUNCTION_ARGS)
+gdpr_enctype_ne(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		!values_equal(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
 }
 
 Datum
-gdpr_enctext_eq_text(PG_FUNCTION_ARGS)
+gdpr_enctype_eq_text(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_TEXT_PP(1)));
 }
 
 Datum
-gdpr_enctext_ne_text(PG_FUNCTION_ARGS)
+gdpr_enctype_ne_text(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(0), PG_GETARG_TEXT_PP(1)));
 }
 
 Datum
-gdpr_text_eq_enctext(PG_FUNCTION_ARGS)
+gdpr_text_eq_enctype(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1), PG_GETARG_TEXT_PP(0)));
 }
 
 Datum
-gdpr_text_ne_enctext(PG_FUNCTION_ARGS)
+gdpr_text_ne_enctype(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(
 		!equal_text(fcinfo->flinfo, PG_GETARG_DATUM(1), PG_GETARG_TEXT_PP(0)));
 }
 
 Datum
-gdpr_enctext_lt(PG_FUNCTION_ARGS)
+gdpr_enctype_lt(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)) < 0);
 }
 
 Datum
-gdpr_enctext_le(PG_FUNCTION_ARGS)
+gdpr_enctype_le(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)) <= 0);
 }
 
 Datum
-gdpr_enctext_gt(PG_FUNCTION_ARGS)
+gdpr_enctype_gt(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)) > 0);
 }
 
 Datum
-gdpr_enctext_ge(PG_FUNCTION_ARGS)
+gdpr_enctype_ge(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)) >= 0);
 }
 
 Datum
-gdpr_enctext_cmp(PG_FUNCTION_ARGS)
+gdpr_enctype_cmp(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(compare(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+static uint64
+hash_bytes_of(GdprBytes bytes, uint64 seed)
+{
+	return hash_bytes_extended(bytes.data, (int) bytes.length, seed);
 }
 
 /* Equal values have equal hashes; a seed of 0 gives the plain hash. */
@@ -308,29 +346,28 @@ static uint64
 hash_value(Datum datum, uint64 seed)
 {
 	Operand op;
-	GdprBytes plain;
-	uint8 *buffer = NULL;
+	Plain plain;
 	uint64 hash;
 
 	look(&op, datum);
 	if (op.rank == RANK_TAGGED)
 		return hash_bytes_extended(op.env.tag, GDPR_TAG_LEN, seed);
-	if (op.rank != RANK_LOOSE || !open_loose(&op, &plain, &buffer))
-		plain = whole(&op);
-	hash = hash_bytes_extended(plain.data, (int) plain.length, seed);
-	if (buffer != NULL)
-		pfree(buffer);
+	if (op.rank != RANK_LOOSE)
+		return hash_bytes_of(whole(&op), seed);
+	hash = hash_bytes_of(open_loose(&op, &plain) ? plain.canonical : whole(&op),
+						 seed);
+	free_plain(&plain);
 	return hash;
 }
 
 Datum
-gdpr_enctext_hash(PG_FUNCTION_ARGS)
+gdpr_enctype_hash(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_UINT32((uint32) hash_value(PG_GETARG_DATUM(0), 0));
 }
 
 Datum
-gdpr_enctext_hash_extended(PG_FUNCTION_ARGS)
+gdpr_enctype_hash_extended(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_UINT64(
 		hash_value(PG_GETARG_DATUM(0), (uint64) PG_GETARG_INT64(1)));

@@ -77,16 +77,13 @@ shows_tag(const GdprEnvelope *env, GdprEmit mode)
 }
 
 static char *
-copy_text(GdprBytes text, size_t *length)
+escape_text(GdprBytes text, size_t *length)
 {
-	bool escape = gdpr_envelope_text_needs_escape((const char *) text.data,
-												  text.length);
-	size_t prefix = escape ? GDPR_TEXT_ESCAPE_LEN : 0;
-	char *out = palloc(prefix + text.length + 1);
+	char *out = palloc(GDPR_TEXT_ESCAPE_LEN + text.length + 1);
 
-	memcpy(out, GDPR_TEXT_ESCAPE, prefix);
-	memcpy(out + prefix, text.data, text.length);
-	*length = prefix + text.length;
+	memcpy(out, GDPR_TEXT_ESCAPE, GDPR_TEXT_ESCAPE_LEN);
+	memcpy(out + GDPR_TEXT_ESCAPE_LEN, text.data, text.length);
+	*length = GDPR_TEXT_ESCAPE_LEN + text.length;
 	out[*length] = '\0';
 	return out;
 }
@@ -109,15 +106,13 @@ plaintext(const GdprEnvelope *env, size_t *length)
 	payload.length = env->length;
 	if (!kind->print(payload, &text))
 		return NULL;
-	/* The usual case needs no second copy. */
-	if (text.data == buffer &&
-		!gdpr_envelope_text_needs_escape((char *) buffer, text.length))
-	{
+	if (gdpr_envelope_text_needs_escape((const char *) text.data, text.length))
+		return escape_text(text, length);
+	/* The payload itself has room for a NUL, other text ends in one. */
+	if (text.data == buffer)
 		buffer[text.length] = '\0';
-		*length = text.length;
-		return (char *) buffer;
-	}
-	return copy_text(text, length);
+	*length = text.length;
+	return (char *) text.data;
 }
 
 static char *

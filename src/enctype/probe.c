@@ -14,8 +14,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-GDPR_FUNCTION(gdpr_enctext_probe);
-GDPR_FUNCTION(gdpr_enctext_probe_text);
+GDPR_FUNCTION(gdpr_enctype_probe);
 
 /* Longer sources are tagged anew each time. */
 #define CACHED_SOURCE 256
@@ -117,7 +116,7 @@ gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash,
 		make_tag_of_sealed(source, context, actual, tag);
 	else
 		make_tag(source->kind, context, actual,
-				 source->kind->parse(source->bytes), tag);
+				 gdpr_text_to_payload(source->bytes), tag);
 	if (flinfo != NULL)
 		cache_fill(flinfo, source, hash, generation, tag);
 }
@@ -163,7 +162,7 @@ require_same_domain(uint32 have, uint32 want)
 static Datum
 probe_value(FunctionCallInfo fcinfo, Datum value, int32 typmod)
 {
-	GdprProbeSource source = {&gdpr_kind_text, {NULL, 0}, true};
+	GdprProbeSource source = {NULL, {NULL, 0}, true};
 	GdprBytes head = gdpr_value_head(value);
 	GdprEnvelope env;
 
@@ -176,31 +175,42 @@ probe_value(FunctionCallInfo fcinfo, Datum value, int32 typmod)
 			require_same_domain(env.context, typmod);
 		return value;
 	}
+	source.kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(&env));
+	if (source.kind->canonical == NULL)
+		return value;
 	source.bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
 	return PointerGetDatum(make_probe(fcinfo->flinfo, &source, typmod));
 }
 
 Datum
-gdpr_enctext_probe(PG_FUNCTION_ARGS)
+gdpr_enctype_probe(PG_FUNCTION_ARGS)
 {
 	return probe_value(fcinfo, PG_GETARG_DATUM(0), PG_GETARG_INT32(1));
 }
 
 /* A string that is a value's text form stands for that value. */
-Datum
-gdpr_enctext_probe_text(PG_FUNCTION_ARGS)
+static Datum
+probe_text(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
 	text *string = PG_GETARG_TEXT_PP(0);
 	int32 typmod = PG_GETARG_INT32(1);
-	GdprProbeSource source = {&gdpr_kind_text, gdpr_value_bytes(string), false};
+	GdprProbeSource source = {kind, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
 
 	if (typmod < 0 || gdpr_envelope_text_form(data, source.bytes.length) ==
 						  GDPR_TEXT_ENVELOPE)
-		return probe_value(
-			fcinfo,
-			PointerGetDatum(gdpr_input_string(&gdpr_kind_text, data,
-											  source.bytes.length, -1, true)),
-			typmod);
+		return probe_value(fcinfo,
+						   PointerGetDatum(gdpr_input_string(
+							   kind, data, source.bytes.length, -1, true)),
+						   typmod);
 	PG_RETURN_POINTER(make_probe(fcinfo->flinfo, &source, typmod));
 }
+
+#define PROBE_FUNCTION(type, kind)                   \
+	GDPR_FUNCTION(gdpr_##type##_probe_text);         \
+	Datum gdpr_##type##_probe_text(PG_FUNCTION_ARGS) \
+	{                                                \
+		return probe_text(fcinfo, &kind);            \
+	}
+
+GDPR_EACH_TAGGED_TYPE(PROBE_FUNCTION)

@@ -11,12 +11,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-GDPR_FUNCTION(gdpr_probe_array_make);
-
 /* What a call site of the array probe keeps from one row to the next. */
 typedef struct ProbeArrayCache
 {
 	FmgrInfo scalar; /* the probe of one element */
+	Oid type;		 /* ours, of the result's elements */
 	Oid element_type;
 	ArrayType *input;
 	ArrayType *result;
@@ -25,16 +24,17 @@ typedef struct ProbeArrayCache
 } ProbeArrayCache;
 
 static ProbeArrayCache *
-probe_array_cache(FmgrInfo *flinfo, Oid element_type)
+probe_array_cache(FmgrInfo *flinfo, const GdprKind *kind, Oid element_type)
 {
 	ProbeArrayCache *cache = flinfo->fn_extra;
 
 	if (cache == NULL)
 	{
 		cache = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*cache));
+		cache->type = gdpr_enctype_oid(kind);
 		cache->element_type = element_type;
-		fmgr_info_cxt(gdpr_enctype_probe_oid(element_type), &cache->scalar,
-					  flinfo->fn_mcxt);
+		fmgr_info_cxt(gdpr_enctype_probe_oid(cache->type, element_type),
+					  &cache->scalar, flinfo->fn_mcxt);
 		flinfo->fn_extra = cache;
 	}
 	return cache;
@@ -50,7 +50,6 @@ same_array(const ArrayType *a, const ArrayType *b)
 static ArrayType *
 probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
 {
-	Oid ours = gdpr_enctype_text_oid();
 	Datum *values;
 	bool *nulls;
 	int count;
@@ -67,21 +66,22 @@ probe_elements(ArrayType *input, ProbeArrayCache *cache, int32 context)
 			values[i] = FunctionCall2(&cache->scalar, values[i],
 									  Int32GetDatum(context));
 	}
-	get_typlenbyvalalign(ours, &length, &byval, &align);
+	get_typlenbyvalalign(cache->type, &length, &byval, &align);
 	return construct_md_array(values, nulls, ARR_NDIM(input), ARR_DIMS(input),
-							  ARR_LBOUND(input), ours, length, byval, align);
+							  ARR_LBOUND(input), cache->type, length, byval,
+							  align);
 }
 
 /*
- * gdpr.enctext_probe(enctext[] | text[], int4): the probe of every element.
- * A filter calls it for each row with the same array, so the last one is kept.
+ * gdpr.<type>_probe(<type>[] | text[], int4): the probe of every element.  A
+ * filter calls it for each row with the same array, so the last one is kept.
  */
-Datum
-gdpr_probe_array_make(PG_FUNCTION_ARGS)
+static Datum
+probe_array(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
 	ArrayType *input = PG_GETARG_ARRAYTYPE_P(0);
 	int32 context = PG_GETARG_INT32(1);
-	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo,
+	ProbeArrayCache *cache = probe_array_cache(fcinfo->flinfo, kind,
 											   ARR_ELEMTYPE(input));
 	ArrayType *result;
 	MemoryContext old;
@@ -106,3 +106,12 @@ gdpr_probe_array_make(PG_FUNCTION_ARGS)
 	cache->userid = GetUserId();
 	PG_RETURN_ARRAYTYPE_P(cache->result);
 }
+
+#define ARRAY_FUNCTION(type, kind)                    \
+	GDPR_FUNCTION(gdpr_##type##_probe_array);         \
+	Datum gdpr_##type##_probe_array(PG_FUNCTION_ARGS) \
+	{                                                 \
+		return probe_array(fcinfo, &kind);            \
+	}
+
+GDPR_EACH_TAGGED_TYPE(ARRAY_FUNCTION)

@@ -4,7 +4,7 @@
  *
  * A literal or a parameter has no context, so its equality tag is unknown and
  * an index on tags could not be searched with it.  Where the other side of the
- * comparison has a context, the value is wrapped in gdpr.enctext_probe(value,
+ * comparison has a context, the value is wrapped in gdpr.<type>_probe(value,
  * context), which makes the tag at run time, with the right of the user who
  * runs the query then: no plan holds a tag.  One routine does this for two
  * callers: the planner hook, which sees every form of comparison of the whole
@@ -39,21 +39,29 @@
 #define OID_ARRAY_EQ 1070
 #define OID_ARRAY_NE 1071
 
-/* The equality operators of enctext, by what stands on either side. */
+/* The equality operators of a type, by what stands on either side. */
 typedef enum OperatorKind
 {
-	KIND_NONE = -1,
-	KIND_BOTH,	/* enctext, enctext: the one to rewrite into */
-	KIND_LEFT,	/* enctext, text */
-	KIND_RIGHT, /* text, enctext */
+	KIND_BOTH,	/* ours, ours: the one to rewrite into */
+	KIND_LEFT,	/* ours, text */
+	KIND_RIGHT, /* text, ours */
 	KIND_COUNT
 } OperatorKind;
 
 typedef struct Operators
 {
+	Oid type;
 	Oid equal[KIND_COUNT];
 	Oid unequal[KIND_COUNT];
 } Operators;
+
+/* One of them. */
+typedef struct Comparison
+{
+	const Operators *operators;
+	OperatorKind kind;
+	bool negated;
+} Comparison;
 
 /* Two sides of a comparison that are to be brought together. */
 typedef struct Sides
@@ -62,10 +70,14 @@ typedef struct Sides
 	Node *right;
 } Sides;
 
+#define KIND_POINTER(type, kind) &kind,
+
+static const GdprKind *const tagged[] = {GDPR_EACH_TAGGED_TYPE(KIND_POINTER)};
+
 GDPR_FUNCTION(gdpr_rewrite_eq_support);
 
 static bool operators_valid = false;
-static Operators operators;
+static Operators operators[lengthof(tagged)];
 
 static void
 forget_operators(Datum arg, int cacheid, uint32 hashvalue)
@@ -101,52 +113,77 @@ schema_of_type(Oid typid)
 	return schema;
 }
 
-/* The operators of this database; NULL when the extension is not created. */
-static const Operators *
-get_operators(void)
+static void
+find_operators(Operators *ops, Oid ours)
 {
-	Oid ours = gdpr_enctype_text_oid();
 	Oid lefts[] = {ours, ours, TEXTOID};
 	Oid rights[] = {ours, TEXTOID, ours};
-	Oid schema;
+	Oid schema = schema_of_type(ours);
 
-	if (!OidIsValid(ours))
-		return NULL;
-	if (operators_valid)
-		return &operators;
-	schema = schema_of_type(ours);
+	ops->type = ours;
 	for (int i = 0; i < KIND_COUNT; i++)
 	{
-		operators.equal[i] = find_operator("=", lefts[i], rights[i], schema);
-		operators.unequal[i] = find_operator("<>", lefts[i], rights[i], schema);
+		ops->equal[i] = find_operator("=", lefts[i], rights[i], schema);
+		ops->unequal[i] = find_operator("<>", lefts[i], rights[i], schema);
 	}
-	operators_valid = OidIsValid(operators.equal[KIND_BOTH]);
-	return operators_valid ? &operators : NULL;
 }
 
-static OperatorKind
-operator_kind(Oid opno, bool *negated)
+/* Finds the operators of this database; false without the extension. */
+static bool
+know_operators(void)
 {
-	const Operators *ops;
+	bool complete = true;
 
-	if (opno < FirstNormalObjectId || (ops = get_operators()) == NULL)
-		return KIND_NONE;
-	for (int i = 0; i < KIND_COUNT; i++)
+	if (!OidIsValid(gdpr_enctype_text_oid()))
+		return false;
+	if (operators_valid)
+		return true;
+	for (int i = 0; i < lengthof(tagged); i++)
 	{
-		if (opno == ops->equal[i] || opno == ops->unequal[i])
+		find_operators(&operators[i], gdpr_enctype_oid(tagged[i]));
+		complete = complete && OidIsValid(operators[i].equal[KIND_BOTH]);
+	}
+	operators_valid = complete;
+	return complete;
+}
+
+/* Is it one of our operators? */
+static bool
+find_comparison(Oid opno, Comparison *found)
+{
+	if (opno < FirstNormalObjectId || !know_operators())
+		return false;
+	for (int i = 0; i < lengthof(operators); i++)
+	{
+		for (int kind = 0; kind < KIND_COUNT; kind++)
 		{
-			*negated = opno == ops->unequal[i];
-			return (OperatorKind) i;
+			if (opno != operators[i].equal[kind] &&
+				opno != operators[i].unequal[kind])
+				continue;
+			found->operators = &operators[i];
+			found->kind = kind;
+			found->negated = opno == operators[i].unequal[kind];
+			return true;
 		}
 	}
-	return KIND_NONE;
+	return false;
 }
 
 /* The operator over two encrypted sides that an operator stands for. */
 static Oid
-operator_over_both(bool negated)
+operator_over_both(const Comparison *comparison)
 {
-	return negated ? operators.unequal[KIND_BOTH] : operators.equal[KIND_BOTH];
+	return comparison->negated ? comparison->operators->unequal[KIND_BOTH]
+							   : comparison->operators->equal[KIND_BOTH];
+}
+
+/* The type itself, or an array's elements'. */
+static Oid
+scalar_type(Oid typid)
+{
+	Oid element = get_element_type(typid);
+
+	return OidIsValid(element) ? element : typid;
 }
 
 /* The probe function's context argument, -1 for another function. */
@@ -161,7 +198,8 @@ probe_context(FuncExpr *call)
 	if (context->consttype != INT4OID || context->constisnull)
 		return -1;
 	if (call->funcid !=
-		gdpr_enctype_probe_oid(exprType((Node *) linitial(call->args))))
+		gdpr_enctype_probe_oid(scalar_type(call->funcresulttype),
+							   exprType((Node *) linitial(call->args))))
 		return -1;
 	return DatumGetInt32(context->constvalue);
 }
@@ -219,7 +257,7 @@ static Node *
 wrap_in_probe(Node *value, int32 context, Oid result)
 {
 	Oid argtype = exprType(value);
-	Oid funcid = gdpr_enctype_probe_oid(argtype);
+	Oid funcid = gdpr_enctype_probe_oid(scalar_type(result), argtype);
 	Const *typmod;
 	FuncExpr *call;
 	Node *sealed;
@@ -245,11 +283,10 @@ as_probe_input(Node *value, Oid wanted)
 									COERCE_IMPLICIT_CAST);
 }
 
-/* The value as the array or scalar of enctext or text that it is at the base. */
+/* The value as the array or scalar of our type or text that it is at the base. */
 static Node *
-wrap_side(Node *value, int32 context, bool is_array, bool is_text)
+wrap_side(Node *value, int32 context, Oid ours, bool is_array, bool is_text)
 {
-	Oid ours = gdpr_enctype_text_oid();
 	Oid input = is_text ? TEXTOID : ours;
 	Oid result = ours;
 
@@ -269,7 +306,7 @@ is_loose_constant(Node *expr)
 	GdprEnvelope env;
 
 	if (!IsA(expr, Const) || constant->constisnull ||
-		constant->consttype != gdpr_enctype_text_oid())
+		!gdpr_enctype_has_equality(constant->consttype))
 		return false;
 	head = gdpr_value_head(constant->constvalue);
 	return gdpr_envelope_peek(head.data, head.length, &env) &&
@@ -289,10 +326,11 @@ probe_cast(Node **side)
 	int32 typmod;
 
 	if (!IsA(cast, FuncExpr) || !exprIsLengthCoercion(*side, &typmod) ||
-		typmod < 0 || cast->funcresulttype != gdpr_enctype_text_oid())
+		typmod < 0 || !gdpr_enctype_has_equality(cast->funcresulttype))
 		return false;
 	input = linitial(cast->args);
-	if (exprType(input) != TEXTOID && !is_loose_constant(input))
+	if (exprType(input) != TEXTOID &&
+		(exprType(input) != cast->funcresulttype || !is_loose_constant(input)))
 		return false;
 	*side = wrap_in_probe(input, typmod, cast->funcresulttype);
 	return true;
@@ -303,8 +341,10 @@ probe_cast(Node **side)
  * that the operator over two encrypted sides is the one to use.
  */
 static bool
-align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
+align_sides(Sides *sides, const Comparison *comparison, bool right_is_array)
 {
+	OperatorKind kind = comparison->kind;
+	Oid ours = comparison->operators->type;
 	int32 left = kind == KIND_RIGHT ? -1 : gdpr_rewrite_context(sides->left);
 	int32 right = kind == KIND_LEFT ? -1 : gdpr_rewrite_context(sides->right);
 	bool changed;
@@ -317,10 +357,11 @@ align_sides(Sides *sides, OperatorKind kind, bool right_is_array)
 		return probe_cast(&sides->right) || changed;
 	}
 	if (left >= 0)
-		sides->right = wrap_side(sides->right, left, right_is_array,
+		sides->right = wrap_side(sides->right, left, ours, right_is_array,
 								 kind == KIND_LEFT);
 	else if (right >= 0)
-		sides->left = wrap_side(sides->left, right, false, kind == KIND_RIGHT);
+		sides->left = wrap_side(sides->left, right, ours, false,
+								kind == KIND_RIGHT);
 	else if (gdpr_rewrite_has_rows(sides->left) &&
 			 gdpr_rewrite_has_rows(sides->right))
 		gdpr_refuse_unknown("comparison");
@@ -346,9 +387,9 @@ rewrite_array_comparison(OpExpr *op)
 	Node *right = lsecond(op->args);
 	int32 left_context;
 	int32 right_context;
-	Oid ours = get_array_type(gdpr_enctype_text_oid());
+	Oid ours = get_element_type(exprType(left));
 
-	if (exprType(left) != ours || exprType(right) != ours)
+	if (!gdpr_enctype_has_equality(ours) || exprType(right) != exprType(left))
 		return;
 	left_context = gdpr_rewrite_context(left);
 	right_context = gdpr_rewrite_context(right);
@@ -358,11 +399,11 @@ rewrite_array_comparison(OpExpr *op)
 			gdpr_refuse_mixed();
 	}
 	else if (left_context >= 0)
-		lsecond(op->args) = wrap_side(right, left_context, true, false);
+		lsecond(op->args) = wrap_side(right, left_context, ours, true, false);
 	else if (IsA(op, NullIfExpr))
 		return; /* gives its left side back */
 	else if (right_context >= 0)
-		linitial(op->args) = wrap_side(left, right_context, true, false);
+		linitial(op->args) = wrap_side(left, right_context, ours, true, false);
 	else if (gdpr_rewrite_has_rows(left) && gdpr_rewrite_has_rows(right))
 		gdpr_refuse_unknown("comparison");
 }
@@ -371,11 +412,10 @@ rewrite_array_comparison(OpExpr *op)
 static void
 rewrite_operator(OpExpr *op)
 {
-	bool negated;
-	OperatorKind kind = operator_kind(op->opno, &negated);
+	Comparison comparison;
 	Sides sides;
 
-	if (kind == KIND_NONE)
+	if (!find_comparison(op->opno, &comparison))
 	{
 		if (compares_arrays(op->opno))
 			rewrite_array_comparison(op);
@@ -386,15 +426,15 @@ rewrite_operator(OpExpr *op)
 	sides.right = lsecond(op->args);
 
 	/* NULLIF gives its left side back, which must not become a probe. */
-	if (IsA(op, NullIfExpr) && kind == KIND_RIGHT)
+	if (IsA(op, NullIfExpr) && comparison.kind == KIND_RIGHT)
 		return;
 	if (IsA(op, NullIfExpr) && gdpr_rewrite_context(sides.left) < 0)
 		return;
-	if (!align_sides(&sides, kind, false))
+	if (!align_sides(&sides, &comparison, false))
 		return;
 	if (IsA(op, NullIfExpr))
 		sides.left = linitial(op->args);
-	op->opno = operator_over_both(negated);
+	op->opno = operator_over_both(&comparison);
 	op->opfuncid = get_opcode(op->opno);
 	op->inputcollid = InvalidOid;
 	op->args = list_make2(sides.left, sides.right);
@@ -404,26 +444,27 @@ rewrite_operator(OpExpr *op)
 static void
 rewrite_array_operator(ScalarArrayOpExpr *op)
 {
-	bool negated;
-	OperatorKind kind = operator_kind(op->opno, &negated);
+	Comparison comparison;
 	Sides sides;
 
-	if (kind == KIND_NONE)
+	if (!find_comparison(op->opno, &comparison))
 	{
 		gdpr_refuse_row_list(op);
 		return;
 	}
 	sides.left = linitial(op->args);
 	sides.right = lsecond(op->args);
-	if (!align_sides(&sides, kind, true))
+	if (!align_sides(&sides, &comparison, true))
 	{
 		/* A long list would be hashed, which values in flight cannot be. */
-		if (kind != KIND_BOTH || gdpr_rewrite_context(sides.left) >= 0 ||
+		if (comparison.kind != KIND_BOTH ||
+			gdpr_rewrite_context(sides.left) >= 0 ||
 			gdpr_rewrite_context(sides.right) >= 0)
 			return;
-		sides.right = wrap_side(sides.right, -1, true, false);
+		sides.right = wrap_side(sides.right, -1, comparison.operators->type,
+								true, false);
 	}
-	op->opno = operator_over_both(negated);
+	op->opno = operator_over_both(&comparison);
 	op->opfuncid = get_opcode(op->opno);
 	op->hashfuncid = op->negfuncid = InvalidOid;
 	op->inputcollid = InvalidOid;
@@ -532,7 +573,7 @@ void
 gdpr_rewrite_query(Query *query)
 {
 	/* Most databases have no encrypted type at all. */
-	if (get_operators() != NULL)
+	if (know_operators())
 		(void) query_walker((Node *) query, NULL);
 }
 
@@ -543,7 +584,7 @@ gdpr_rewrite_query(Query *query)
 void
 gdpr_rewrite_level(PlannerInfo *root, Oid relid)
 {
-	if (!gdpr_typetree_relation(relid) || get_operators() == NULL)
+	if (!gdpr_typetree_relation(relid) || !know_operators())
 		return;
 	gdpr_refuse_clauses(root->parse);
 	(void) query_tree_walker(root->parse, query_walker, NULL,
@@ -555,15 +596,20 @@ gdpr_rewrite_level(PlannerInfo *root, Oid relid)
 static Oid
 operator_of_function(Oid funcid)
 {
-	const Operators *ops = get_operators();
-
-	for (int i = 0; ops != NULL && i < KIND_COUNT; i++)
+	if (!know_operators())
+		return InvalidOid;
+	for (int i = 0; i < lengthof(operators); i++)
 	{
-		if (OidIsValid(ops->equal[i]) && get_opcode(ops->equal[i]) == funcid)
-			return ops->equal[i];
-		if (OidIsValid(ops->unequal[i]) &&
-			get_opcode(ops->unequal[i]) == funcid)
-			return ops->unequal[i];
+		for (int kind = 0; kind < KIND_COUNT; kind++)
+		{
+			Oid equal = operators[i].equal[kind];
+			Oid unequal = operators[i].unequal[kind];
+
+			if (OidIsValid(equal) && get_opcode(equal) == funcid)
+				return equal;
+			if (OidIsValid(unequal) && get_opcode(unequal) == funcid)
+				return unequal;
+		}
 	}
 	return InvalidOid;
 }
@@ -571,19 +617,18 @@ operator_of_function(Oid funcid)
 static Node *
 simplify_comparison(FuncExpr *call)
 {
-	Oid opno = operator_of_function(call->funcid);
-	bool negated;
-	OperatorKind kind = operator_kind(opno, &negated);
+	Comparison comparison;
 	Sides sides;
 	OpExpr *result;
 
-	if (kind == KIND_NONE || list_length(call->args) != 2)
+	if (!find_comparison(operator_of_function(call->funcid), &comparison) ||
+		list_length(call->args) != 2)
 		return NULL;
 	sides.left = linitial(call->args);
 	sides.right = lsecond(call->args);
-	if (!align_sides(&sides, kind, false))
+	if (!align_sides(&sides, &comparison, false))
 		return NULL;
-	result = (OpExpr *) make_opclause(operator_over_both(negated), BOOLOID,
+	result = (OpExpr *) make_opclause(operator_over_both(&comparison), BOOLOID,
 									  false, (Expr *) sides.left,
 									  (Expr *) sides.right, InvalidOid,
 									  InvalidOid);
@@ -591,7 +636,7 @@ simplify_comparison(FuncExpr *call)
 	return (Node *) result;
 }
 
-/* Support function of the comparison functions over enctext. */
+/* Support function of the comparison functions of our types. */
 Datum
 gdpr_rewrite_eq_support(PG_FUNCTION_ARGS)
 {

@@ -9,7 +9,7 @@
 
 /*
  * Walks a query before the planner sees it.  Comparisons whose one side has a
- * context get the other side wrapped in gdpr.enctext_probe(); what cannot be
+ * context get the other side wrapped in gdpr.<type>_probe(); what cannot be
  * answered (mixed or unknown contexts in a join, GROUP BY, DISTINCT, UNION; an
  * ORDER BY on ciphertext) raises 0A000.  Changes the query in place, as the
  * planner does.

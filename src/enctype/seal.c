@@ -1,13 +1,13 @@
 /*
  * seal.c
- *	  Constants of plain text that plans would show.
+ *	  Plain constants that plans would show.
  *
- * A literal written as 'x'::text, or a parameter of type text whose value the
- * planner puts into a custom plan, stands in the plan as it is, and EXPLAIN and
- * auto_explain print it.  Where such a constant is about to become an encrypted
- * value, the planner's support function for the conversion makes it one in
- * flight already: same value, same rights at run time, nothing to read in the
- * plan.
+ * A literal written as 'x'::text or 42, or a parameter of a plain type whose
+ * value the planner puts into a custom plan, stands in the plan as it is, and
+ * EXPLAIN and auto_explain print it.  Where such a constant is about to become
+ * an encrypted value, the planner's support function for the conversion makes
+ * it one in flight already: same value, same rights at run time, nothing to
+ * read in the plan.
  */
 #include "base/compat.h"
 
@@ -24,7 +24,7 @@
 
 GDPR_FUNCTION(gdpr_seal_support);
 
-/* The value of a constant that is text, below relabelling; NULL otherwise. */
+/* A constant of a plain type, below relabelling; NULL otherwise. */
 static Const *
 plain_constant(Node *node)
 {
@@ -55,7 +55,7 @@ find_cast(Oid target, FmgrInfo *cast)
 }
 
 static Datum
-seal_text(FmgrInfo *cast, Datum value)
+seal(FmgrInfo *cast, Datum value)
 {
 	return FunctionCall3(cast, value, Int32GetDatum(-1), BoolGetDatum(true));
 }
@@ -66,16 +66,19 @@ sealed_constant(Oid typid, Datum value)
 	return makeConst(typid, -1, InvalidOid, -1, value, false, false);
 }
 
+/* A call with three arguments is the cast itself, with two that of a probe. */
 static Const *
-seal_scalar(Const *plain, Oid target)
+seal_scalar(FuncExpr *call, Const *plain)
 {
+	Oid target = call->funcresulttype;
 	FmgrInfo cast;
 
-	if (plain->consttype != TEXTOID && plain->consttype != VARCHAROID)
+	if (list_length(call->args) == 3)
+		fmgr_info(call->funcid, &cast);
+	else if ((plain->consttype != TEXTOID && plain->consttype != VARCHAROID) ||
+			 !find_cast(target, &cast))
 		return NULL;
-	if (!find_cast(target, &cast))
-		return NULL;
-	return sealed_constant(target, seal_text(&cast, plain->constvalue));
+	return sealed_constant(target, seal(&cast, plain->constvalue));
 }
 
 static Const *
@@ -100,7 +103,7 @@ seal_array(Const *plain, Oid target)
 	for (int i = 0; i < count; i++)
 	{
 		if (!nulls[i])
-			values[i] = seal_text(&cast, values[i]);
+			values[i] = seal(&cast, values[i]);
 	}
 	get_typlenbyvalalign(target, &length, &byval, &align);
 	array = construct_md_array(values, nulls, ARR_NDIM(array), ARR_DIMS(array),
@@ -119,7 +122,11 @@ call_with(FuncExpr *call, Const *sealed)
 	Oid funcid = InvalidOid;
 
 	if (list_length(call->args) == 2)
-		funcid = gdpr_enctype_probe_oid(sealed->consttype);
+		funcid = gdpr_enctype_probe_oid(gdpr_enctype_is(sealed->consttype)
+											? sealed->consttype
+											: get_element_type(
+												  sealed->consttype),
+										sealed->consttype);
 	else
 	{
 		if (find_typmod_coercion_function(sealed->consttype, &funcid) !=
@@ -146,13 +153,13 @@ gdpr_seal_call(FuncExpr *call)
 	if (plain == NULL || !gdpr_keyring_preloaded())
 		return NULL;
 	if (gdpr_enctype_is(target))
-		sealed = seal_scalar(plain, target);
+		sealed = seal_scalar(call, plain);
 	else
 		sealed = seal_array(plain, get_element_type(target));
 	return sealed == NULL ? NULL : call_with(call, sealed);
 }
 
-/* Support function of casts from text and of the probes that take text. */
+/* Support function of casts into our types and of the probes that take text. */
 Datum
 gdpr_seal_support(PG_FUNCTION_ARGS)
 {

@@ -1,6 +1,6 @@
 /*
  * text.c
- *	  The kinds whose payload is text: enctext and encsecret.
+ *	  The kinds whose payload is text: enctext, encitext and encsecret.
  *
  * The payload is UTF-8 whatever the database's encoding is, because stored
  * values travel between databases without anybody decrypting them.  A
@@ -9,8 +9,11 @@
 #include "base/compat.h"
 
 #include "catalog/namespace.h"
-#include "enctype/value.h"
+#include "catalog/pg_type.h"
+#include "enctype/fold.h"
+#include "enctype/kind.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 static bool
@@ -19,8 +22,8 @@ is_utf8_or_unknown(int encoding)
 	return encoding == PG_UTF8 || encoding == PG_SQL_ASCII;
 }
 
-static GdprBytes
-parse_text(GdprBytes text)
+GdprBytes
+gdpr_text_to_payload(GdprBytes text)
 {
 	GdprBytes payload = text;
 	unsigned char *converted;
@@ -36,6 +39,14 @@ parse_text(GdprBytes text)
 		payload.length = strlen((char *) converted);
 	}
 	return payload;
+}
+
+bool
+gdpr_text_parse(const GdprKind *kind, GdprBytes text, Node *escontext,
+				GdprBytes *payload)
+{
+	*payload = gdpr_text_to_payload(text);
+	return true;
 }
 
 /* From UTF-8 to the database's encoding; false for what that lacks. */
@@ -63,8 +74,8 @@ convert_out(GdprBytes payload, int encoding, GdprBytes *text)
  * A value may have been made in a database of another encoding, so the bytes
  * are checked before the server handles them as text.
  */
-static bool
-print_text(GdprBytes payload, GdprBytes *text)
+bool
+gdpr_text_print(GdprBytes payload, GdprBytes *text)
 {
 	int encoding = GetDatabaseEncoding();
 
@@ -84,31 +95,56 @@ canonical_text(GdprBytes payload)
 	return payload;
 }
 
-const GdprKind gdpr_kind_text = {
-	.kind = GDPR_KIND_TEXT,
-	.type_name = "enctext",
-	.parse = parse_text,
-	.print = print_text,
-	.canonical = canonical_text,
-};
-
-const GdprKind gdpr_kind_secret = {
-	.kind = GDPR_KIND_SECRET,
-	.type_name = "encsecret",
-	.parse = parse_text,
-	.print = print_text,
-};
-
-const GdprKind *
-gdpr_kind_of(uint8 kind)
+/* Equality of what is left when case does not count. */
+static GdprBytes
+canonical_folded(GdprBytes payload)
 {
-	switch (kind)
-	{
-		case GDPR_KIND_TEXT:
-			return &gdpr_kind_text;
-		case GDPR_KIND_SECRET:
-			return &gdpr_kind_secret;
-		default:
-			return NULL;
-	}
+	GdprBytes folded = payload;
+	uint8 *out;
+
+	if (!gdpr_fold_changes(payload.data, payload.length))
+		return payload;
+	out = MemoryContextAllocHuge(CurrentMemoryContext,
+								 gdpr_fold_room(payload.length));
+	folded.length = gdpr_fold(payload.data, payload.length, out);
+	folded.data = out;
+	return folded;
 }
+
+static GdprBytes
+text_from_base(Datum value)
+{
+	return gdpr_text_to_payload(gdpr_value_bytes(DatumGetTextPP(value)));
+}
+
+static bool
+text_to_base(struct varlena *payload, Datum *value)
+{
+	GdprBytes text;
+
+	if (!gdpr_text_print(gdpr_value_bytes(payload), &text))
+		return false;
+	if (text.data == (const uint8 *) VARDATA_ANY(payload))
+		*value = PointerGetDatum(payload);
+	else
+		*value = PointerGetDatum(
+			cstring_to_text_with_len((const char *) text.data,
+									 (int) text.length));
+	return true;
+}
+
+/* What the kinds of text have in common. */
+#define TEXT_KIND(number, name, equality)                     \
+	{                                                         \
+		.kind = number, .type_name = name, .base = TEXTOID,   \
+		.base_name = "text", .parse = gdpr_text_parse,        \
+		.print = gdpr_text_print, .canonical = equality,      \
+		.from_base = text_from_base, .to_base = text_to_base, \
+	}
+
+const GdprKind gdpr_kind_text = TEXT_KIND(GDPR_KIND_TEXT, "enctext",
+										  canonical_text);
+const GdprKind gdpr_kind_folded = TEXT_KIND(GDPR_KIND_FOLDED, "encitext",
+											canonical_folded);
+const GdprKind gdpr_kind_secret = TEXT_KIND(GDPR_KIND_SECRET, "encsecret",
+											NULL);

@@ -7,36 +7,7 @@
 #define GDPR_VALUE_H
 
 #include "crypto/keyring.h"
-#include "enctype/envelope.h"
-#include "nodes/nodes.h"
-
-typedef struct GdprBytes
-{
-	const uint8 *data;
-	size_t length;
-} GdprBytes;
-
-/*
- * What a type adds to the machinery.  The functions may return their argument
- * unchanged; otherwise the result is palloc'd.
- */
-typedef struct GdprKind
-{
-	uint8 kind; /* GDPR_KIND_xxx */
-	const char *type_name;
-	/* External text in the database's encoding to payload; raises. */
-	GdprBytes (*parse)(GdprBytes text);
-	/* Payload to external text; false when this database cannot show it. */
-	bool (*print)(GdprBytes payload, GdprBytes *text);
-	/* The bytes that equality compares; NULL for a type without equality. */
-	GdprBytes (*canonical)(GdprBytes payload);
-} GdprKind;
-
-extern const GdprKind gdpr_kind_text;
-extern const GdprKind gdpr_kind_secret;
-
-/* NULL for a kind that this version defines in the format alone. */
-extern const GdprKind *gdpr_kind_of(uint8 kind);
+#include "enctype/kind.h"
 
 typedef enum GdprOpened
 {
@@ -46,16 +17,6 @@ typedef enum GdprOpened
 	GDPR_OPEN_GONE,	   /* the key of its person is destroyed */
 	GDPR_OPEN_CORRUPT, /* does not authenticate */
 } GdprOpened;
-
-static inline GdprBytes
-gdpr_value_bytes(const struct varlena *value)
-{
-	GdprBytes bytes;
-
-	bytes.data = (const uint8 *) VARDATA_ANY(value);
-	bytes.length = VARSIZE_ANY_EXHDR(value);
-	return bytes;
-}
 
 /* A literal or parameter that no context owns yet. */
 static inline bool

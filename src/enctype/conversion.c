@@ -1,0 +1,157 @@
+/*
+ * conversion.c
+ *	  Plain values between the base type of a kind and other types.
+ *
+ * One function for all casts: which of the server's functions does the work is
+ * looked up by the types that the called function was declared with.
+ */
+#include "base/compat.h"
+
+#include "access/htup_details.h"
+#include "base/input.h"
+#include "catalog/pg_proc.h"
+#include "enctype/conversion.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+struct GdprConversion
+{
+	Oid source;
+	Oid target;
+	CoercionPathType path;
+	FmgrInfo function;	 /* of a cast, or the source's output */
+	FmgrInfo set_typmod; /* fn_oid is 0 for a type without modifiers */
+};
+
+static void
+find_function(GdprConversion *conversion, MemoryContext context)
+{
+	Oid function;
+	bool is_varlena;
+
+	conversion->path = find_coercion_pathway(conversion->target,
+											 conversion->source,
+											 COERCION_EXPLICIT, &function);
+	switch (conversion->path)
+	{
+		case COERCION_PATH_RELABELTYPE:
+			return;
+		case COERCION_PATH_FUNC:
+			break;
+		case COERCION_PATH_COERCEVIAIO:
+			getTypeOutputInfo(conversion->source, &function, &is_varlena);
+			break;
+		default:
+			elog(ERROR, "no conversion from type %u to type %u",
+				 conversion->source, conversion->target);
+	}
+	fmgr_info_cxt(function, &conversion->function, context);
+}
+
+static GdprConversion *
+get_conversion(FmgrInfo *flinfo, Oid source, Oid target)
+{
+	GdprConversion *conversion = flinfo->fn_extra;
+	Oid function;
+
+	if (conversion != NULL && conversion->source == source &&
+		conversion->target == target)
+		return conversion;
+	conversion = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*conversion));
+	conversion->source = source;
+	conversion->target = target;
+	find_function(conversion, flinfo->fn_mcxt);
+	if (find_typmod_coercion_function(target, &function) == COERCION_PATH_FUNC)
+		fmgr_info_cxt(function, &conversion->set_typmod, flinfo->fn_mcxt);
+	flinfo->fn_extra = conversion;
+	return conversion;
+}
+
+/* What the function was declared with: callers of every kind agree on that. */
+static void
+declared_types(Oid funcid, Oid *argument, Oid *result)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	Form_pg_proc form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", funcid);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	*argument = form->proargtypes.values[0];
+	*result = form->prorettype;
+	ReleaseSysCache(tuple);
+}
+
+GdprConversion *
+gdpr_conversion_in(FmgrInfo *flinfo, const GdprKind *kind)
+{
+	GdprConversion *known = flinfo->fn_extra;
+	Oid argument;
+	Oid result;
+
+	if (known != NULL)
+		return known;
+	declared_types(flinfo->fn_oid, &argument, &result);
+	return get_conversion(flinfo, argument, kind->base);
+}
+
+GdprConversion *
+gdpr_conversion_out(FmgrInfo *flinfo, const GdprKind *kind)
+{
+	GdprConversion *known = flinfo->fn_extra;
+	Oid argument;
+	Oid result;
+
+	if (known != NULL && known->source == kind->base)
+		return known;
+	declared_types(flinfo->fn_oid, &argument, &result);
+	return get_conversion(flinfo, kind->base, result);
+}
+
+/* An error of the input function would show the value. */
+static Datum
+through_text(GdprConversion *conversion, Datum value)
+{
+	char *string = OutputFunctionCall(&conversion->function, value);
+	Datum result;
+	int sqlerrcode = gdpr_input_try_code(conversion->target, string, &result);
+
+	if (sqlerrcode != 0)
+		ereport(ERROR,
+				(errcode(sqlerrcode),
+				 errmsg("value of type %s is no value of type %s",
+						format_type_be(conversion->source),
+						format_type_be(conversion->target))));
+	return result;
+}
+
+/* Of a cast's function; the modifier is set afterwards, where there is one. */
+static Datum
+call_cast(FmgrInfo *function, Datum value, int32 typmod, bool is_explicit)
+{
+	switch (function->fn_nargs)
+	{
+		case 1:
+			return FunctionCall1(function, value);
+		case 2:
+			return FunctionCall2(function, value, Int32GetDatum(typmod));
+		default:
+			return FunctionCall3(function, value, Int32GetDatum(typmod),
+								 BoolGetDatum(is_explicit));
+	}
+}
+
+Datum
+gdpr_conversion_apply(GdprConversion *conversion, Datum value, int32 typmod,
+					  bool is_explicit)
+{
+	if (conversion->path == COERCION_PATH_FUNC)
+		value = call_cast(&conversion->function, value, -1, true);
+	else if (conversion->path == COERCION_PATH_COERCEVIAIO)
+		value = through_text(conversion, value);
+	if (typmod < 0 || !OidIsValid(conversion->set_typmod.fn_oid))
+		return value;
+	return call_cast(&conversion->set_typmod, value, typmod, is_explicit);
+}
