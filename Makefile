@@ -83,6 +83,7 @@ OBJS = \
 	src/enctype/check.o \
 	src/enctype/conversion.o \
 	src/enctype/convert.o \
+	src/enctype/damage.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
 	src/enctype/fold.o \

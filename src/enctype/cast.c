@@ -132,7 +132,7 @@ open_value(struct varlena *value, const GdprKind **kind)
 	/* The key of an erased person is as good as the value erased. */
 	if (opened == GDPR_OPEN_GONE)
 		return NULL;
-	gdpr_value_require_opened(opened);
+	gdpr_value_require_opened(&env, opened);
 	return payload;
 }
 

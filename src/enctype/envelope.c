@@ -91,6 +91,14 @@ parse_fixed(const uint8 *data, size_t length, GdprEnvelope *env)
 	return check_header(env);
 }
 
+uint32
+gdpr_envelope_claimed_context(const uint8 *data, size_t length)
+{
+	if (length < GDPR_ENVELOPE_FIXED_LEN || data[0] != GDPR_ENVELOPE_VERSION)
+		return 0;
+	return read_uint32(data + 2);
+}
+
 bool
 gdpr_envelope_peek(const uint8 *data, size_t length, GdprEnvelope *env)
 {
@@ -251,6 +259,76 @@ claims_to_be_envelope(const char *base64)
 		(uint8) ((((b & 0x0F) << 4) | (c >> 2)) & GDPR_FLAG_KIND));
 }
 
+/* Of the header alone, that is the fixed part of one. */
+#define HEADER_DIGITS (GDPR_ENVELOPE_FIXED_LEN / 3 * 4)
+
+/* As many as the shortest value that has a payload; erased ones have fewer. */
+#define MANY_DIGITS                                       \
+	((GDPR_ENVELOPE_FIXED_LEN + GDPR_ENVELOPE_NONCE_LEN + \
+	  GDPR_ENVELOPE_GCM_LEN) /                            \
+	 3 * 4)
+
+/* The header at the beginning of what follows the prefix; false without one. */
+static bool
+decode_header(const char *base64, size_t length, uint8 *header)
+{
+	if (length < HEADER_DIGITS)
+		return false;
+	for (int i = 0; i < HEADER_DIGITS; i += 4)
+	{
+		uint32 group = 0;
+
+		for (int j = 0; j < 4; j++)
+		{
+			int digit = digit_value(base64[i + j]);
+
+			if (digit < 0)
+				return false;
+			group = group << 6 | (uint32) digit;
+		}
+		*header++ = (uint8) (group >> 16);
+		*header++ = (uint8) (group >> 8);
+		*header++ = (uint8) group;
+	}
+	return true;
+}
+
+static bool
+begins_with_header(const char *base64, size_t length)
+{
+	uint8 bytes[GDPR_ENVELOPE_HEAD_LEN] = {0};
+	GdprEnvelope env;
+
+	return decode_header(base64, length, bytes) &&
+		   gdpr_envelope_peek(bytes, sizeof(bytes), &env);
+}
+
+static bool
+is_hexadecimal(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+		   (c >= 'A' && c <= 'F');
+}
+
+/* Base64 so long that nobody typed it, padded or not. */
+static bool
+is_long_run_of_digits(const char *base64, size_t length)
+{
+	bool hexadecimal = true;
+
+	if (length < MANY_DIGITS)
+		return false;
+	for (int i = 0; i < 2 && base64[length - 1] == '='; i++)
+		length--;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (digit_value(base64[i]) < 0)
+			return false;
+		hexadecimal = hexadecimal && is_hexadecimal(base64[i]);
+	}
+	return !hexadecimal;
+}
+
 GdprTextForm
 gdpr_envelope_text_form(const char *text, size_t length)
 {
@@ -261,9 +339,32 @@ gdpr_envelope_text_form(const char *text, size_t length)
 		return GDPR_TEXT_ESCAPED;
 	text += GDPR_TEXT_PREFIX_LEN;
 	length -= GDPR_TEXT_PREFIX_LEN;
-	if (length >= 4 && claims_to_be_envelope(text) && is_base64(text, length))
+	if (length >= HEADER_DIGITS && claims_to_be_envelope(text) &&
+		is_base64(text, length))
 		return GDPR_TEXT_ENVELOPE;
+	if (begins_with_header(text, length) || is_long_run_of_digits(text, length))
+		return GDPR_TEXT_BROKEN;
 	return GDPR_TEXT_PLAIN;
+}
+
+bool
+gdpr_envelope_text_claims(const char *text, size_t length)
+{
+	GdprTextForm form = gdpr_envelope_text_form(text, length);
+
+	return form == GDPR_TEXT_ENVELOPE || form == GDPR_TEXT_BROKEN;
+}
+
+uint32
+gdpr_envelope_text_context(const char *text, size_t length)
+{
+	uint8 header[GDPR_ENVELOPE_FIXED_LEN];
+
+	if (length < GDPR_TEXT_PREFIX_LEN ||
+		!decode_header(text + GDPR_TEXT_PREFIX_LEN,
+					   length - GDPR_TEXT_PREFIX_LEN, header))
+		return 0;
+	return gdpr_envelope_claimed_context(header, sizeof(header));
 }
 
 bool

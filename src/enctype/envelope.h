@@ -94,6 +94,12 @@ extern GdprEnvelopeError gdpr_envelope_parse(const uint8 *data, size_t length,
 extern bool gdpr_envelope_peek(const uint8 *data, size_t length,
 							   GdprEnvelope *env);
 
+/*
+ * The context that the beginning of a damaged value names, for a message; 0
+ * where it is too short or of another version.
+ */
+extern uint32 gdpr_envelope_claimed_context(const uint8 *data, size_t length);
+
 /* Bytes of a value with these flags around a payload of that length. */
 extern size_t gdpr_envelope_size(uint8 flags, bool payload, size_t length);
 
@@ -130,9 +136,19 @@ typedef enum GdprTextForm
 	GDPR_TEXT_PLAIN,	/* the text is the value */
 	GDPR_TEXT_ESCAPED,	/* the value follows "gdpr:=" */
 	GDPR_TEXT_ENVELOPE, /* base64 of something that claims to be one */
+	GDPR_TEXT_BROKEN, /* was one, of this or another version; cannot be used */
 } GdprTextForm;
 
+/*
+ * Broken is what begins with the header of an envelope and is no base64 of
+ * whole bytes, and any long run of base64 digits behind the prefix: sealing
+ * either as plaintext would hide that a value was damaged on its way, or came
+ * from a later version.  A run of hexadecimal digits is a token of somebody's.
+ */
 extern GdprTextForm gdpr_envelope_text_form(const char *text, size_t length);
+
+/* Is the text meant to be an envelope, usable or not? */
+extern bool gdpr_envelope_text_claims(const char *text, size_t length);
 
 /* Must the output of this plaintext be escaped? */
 extern bool gdpr_envelope_text_needs_escape(const char *text, size_t length);
@@ -150,5 +166,8 @@ extern void gdpr_envelope_to_text(const uint8 *data, size_t length, char *out);
  */
 extern size_t gdpr_envelope_from_text(const char *text, size_t length,
 									  uint8 *out);
+
+/* As gdpr_envelope_claimed_context, for a text of any form. */
+extern uint32 gdpr_envelope_text_context(const char *text, size_t length);
 
 #endif /* GDPR_ENVELOPE_H */

@@ -6,6 +6,7 @@
 #include "base/compat.h"
 
 #include "base/errors.h"
+#include "enctype/damage.h"
 #include "enctype/value.h"
 
 typedef enum Verdict
@@ -125,9 +126,7 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 		case VERDICT_GOOD:
 			break;
 		case VERDICT_FORGED:
-			ereturn(escontext, NULL,
-					(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-					 errmsg("encrypted value does not authenticate")));
+			return gdpr_damage_forged(env, escontext);
 		case VERDICT_NEEDS_TAG:
 			return add_tag(env, &made);
 		case VERDICT_GONE:
@@ -141,6 +140,7 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 	return value;
 }
 
+/* What is meant to be a value's text form, to its bytes. */
 static struct varlena *
 decode(const char *text, size_t length)
 {
@@ -160,25 +160,22 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 {
 	struct varlena *value = decode(text, length);
 	GdprBytes bytes = gdpr_value_bytes(value);
+	GdprEnvelopeError error;
 	GdprEnvelope env;
 
-	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
-		ereturn(escontext, NULL,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("encrypted value is malformed")));
+	error = gdpr_envelope_parse(bytes.data, bytes.length, &env);
+	if (error != GDPR_ENVELOPE_OK)
+		return gdpr_damage_malformed(error, bytes, typmod, escontext);
 	if (GDPR_ENVELOPE_KIND(&env) != kind->kind)
-		ereturn(escontext, NULL,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("encrypted value is of another type than %s", kind->type_name)));
+		return gdpr_damage_misplaced(&env, kind->type_name, escontext);
 
 	/*
 	 * A value in flight belongs to the statement it was made in.  Taken back
 	 * from text it would show its plaintext to whoever saw its ciphertext.
 	 */
 	if (env.flags & GDPR_FLAG_INFLIGHT)
-		ereturn(escontext, NULL,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-				 errmsg("encrypted value was never stored and cannot be read back")));
+		return gdpr_damage_in_flight(&env, escontext);
+	gdpr_value_check_length(env.length);
 	if (typmod >= 0 && env.context != (uint32) typmod)
 		return (struct varlena *) DatumGetPointer(
 			gdpr_value_move(kind, PointerGetDatum(value), typmod, false));
@@ -206,6 +203,8 @@ gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 	{
 		case GDPR_TEXT_ENVELOPE:
 			return input_envelope(kind, text, length, typmod, escontext);
+		case GDPR_TEXT_BROKEN:
+			return gdpr_damage_broken_text(text, length, typmod, escontext);
 		case GDPR_TEXT_ESCAPED:
 			plain.data += GDPR_TEXT_ESCAPE_LEN;
 			plain.length -= GDPR_TEXT_ESCAPE_LEN;
@@ -222,7 +221,15 @@ gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
 {
 	GdprBytes plain = {(const uint8 *) text, length};
 
-	if (gdpr_envelope_text_form(text, length) == GDPR_TEXT_ENVELOPE)
-		return input_envelope(kind, text, length, typmod, NULL);
+	switch (gdpr_envelope_text_form(text, length))
+	{
+		case GDPR_TEXT_ENVELOPE:
+			return input_envelope(kind, text, length, typmod, NULL);
+		case GDPR_TEXT_BROKEN:
+			return gdpr_damage_broken_text(text, length, typmod, NULL);
+		case GDPR_TEXT_ESCAPED:
+		case GDPR_TEXT_PLAIN:
+			break;
+	}
 	return make_plain(kind, plain, typmod, is_explicit, NULL);
 }

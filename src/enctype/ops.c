@@ -193,6 +193,7 @@ matches_tag(FmgrInfo *flinfo, const GdprProbeSource *source,
 {
 	uint8 tag[GDPR_TAG_LEN];
 
+	gdpr_value_require_context(&tagged->env);
 	gdpr_probe_tag(flinfo, source, tagged->env.context,
 				   tagged->env.tag_generation, tag);
 	return memcmp(tag, tagged->env.tag, GDPR_TAG_LEN) == 0;
@@ -252,8 +253,7 @@ equal_text(FmgrInfo *flinfo, Datum value, text *string)
 	if (op.rank == RANK_OTHER)
 		return false;
 	source.kind = kind_of(&op);
-	if (gdpr_envelope_text_form(data, source.bytes.length) ==
-		GDPR_TEXT_ENVELOPE)
+	if (gdpr_envelope_text_claims(data, source.bytes.length))
 		return values_equal(
 			flinfo, value,
 			PointerGetDatum(gdpr_input_string(source.kind, data,

@@ -89,7 +89,7 @@ make_tag_of_sealed(const GdprProbeSource *source, const GdprContext *context,
 
 	gdpr_value_parse(source->bytes, &env);
 	buffer = palloc(env.length + 1);
-	gdpr_value_require_opened(gdpr_value_open(&env, buffer));
+	gdpr_value_require_opened(&env, gdpr_value_open(&env, buffer));
 	payload.data = buffer;
 	payload.length = env.length;
 	make_tag(source->kind, context, generation, payload, tag);
@@ -147,8 +147,6 @@ require_same_domain(uint32 have, uint32 want)
 	const GdprContext *a;
 	const GdprContext *b;
 
-	if (have == want)
-		return;
 	a = gdpr_value_context(have);
 	b = gdpr_value_context(want);
 	if (strcmp(NameStr(a->tag_domain), NameStr(b->tag_domain)) != 0)
@@ -171,8 +169,11 @@ probe_value(FunctionCallInfo fcinfo, Datum value, int32 typmod)
 	if (!gdpr_envelope_peek(head.data, head.length, &env) ||
 		!gdpr_value_is_loose(&env))
 	{
-		if (env.context != 0)
+		if (env.context != 0 && env.context != (uint32) typmod)
+		{
+			gdpr_value_require_context(&env);
 			require_same_domain(env.context, typmod);
+		}
 		return value;
 	}
 	source.kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(&env));
@@ -197,8 +198,7 @@ probe_text(FunctionCallInfo fcinfo, const GdprKind *kind)
 	GdprProbeSource source = {kind, gdpr_value_bytes(string), false};
 	const char *data = (const char *) source.bytes.data;
 
-	if (typmod < 0 || gdpr_envelope_text_form(data, source.bytes.length) ==
-						  GDPR_TEXT_ENVELOPE)
+	if (typmod < 0 || gdpr_envelope_text_claims(data, source.bytes.length))
 		return probe_value(fcinfo,
 						   PointerGetDatum(gdpr_input_string(
 							   kind, data, source.bytes.length, -1, true)),

@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "crypto/random.h"
 #include "crypto/subject_key.h"
+#include "enctype/damage.h"
 #include "enctype/recent.h"
 #include "enctype/value.h"
 #include "miscadmin.h"
@@ -32,10 +33,11 @@ StaticAssertDecl(NAMEDATALEN <= 64, "a context's name fits into the AAD");
 void
 gdpr_value_parse(GdprBytes bytes, GdprEnvelope *env)
 {
-	if (gdpr_envelope_parse(bytes.data, bytes.length, env) != GDPR_ENVELOPE_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("encrypted value is malformed")));
+	GdprEnvelopeError error = gdpr_envelope_parse(bytes.data, bytes.length,
+												  env);
+
+	if (error != GDPR_ENVELOPE_OK)
+		(void) gdpr_damage_malformed(error, bytes, -1, NULL);
 }
 
 GdprBytes
@@ -115,7 +117,7 @@ gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 }
 
 void
-gdpr_value_require_opened(GdprOpened opened)
+gdpr_value_require_opened(const GdprEnvelope *env, GdprOpened opened)
 {
 	switch (opened)
 	{
@@ -128,10 +130,7 @@ gdpr_value_require_opened(GdprOpened opened)
 			break;
 		case GDPR_OPEN_NO_KEY:
 			gdpr_keyring_require_preload();
-			ereport(ERROR,
-					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
-					 errmsg("key of an encrypted value is not available"),
-					 errhint("Check gdpr.root_key_file or gdpr.root_key_command and gdpr.key_fingerprint().")));
+			gdpr_damage_key_missing(env);
 			break;
 		case GDPR_OPEN_GONE:
 			ereport(ERROR,
@@ -139,19 +138,26 @@ gdpr_value_require_opened(GdprOpened opened)
 					 errmsg("the person that an encrypted value belonged to was erased")));
 			break;
 		case GDPR_OPEN_CORRUPT:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("encrypted value does not authenticate")));
+			(void) gdpr_damage_forged(env, NULL);
 			break;
 	}
 }
 
 void
+gdpr_value_require_context(const GdprEnvelope *env)
+{
+	if (gdpr_keyring_can_look() && gdpr_keyring_context(env->context) == NULL)
+		gdpr_damage_context_missing(env->context);
+}
+
+void
 gdpr_value_check_read(const GdprEnvelope *env)
 {
-	if (!gdpr_value_is_loose(env))
-		gdpr_keyring_check(gdpr_value_context(env->context), GetUserId(),
-						   GDPR_PRIV_READ);
+	if (gdpr_value_is_loose(env))
+		return;
+	gdpr_value_require_context(env);
+	gdpr_keyring_check(gdpr_value_context(env->context), GetUserId(),
+					   GDPR_PRIV_READ);
 }
 
 static void
@@ -189,6 +195,16 @@ give_tag(GdprEnvelope *env, const GdprKind *kind, const GdprContext *context,
 				payload, tag);
 }
 
+void
+gdpr_value_check_length(size_t length)
+{
+	if (length > MAX_PAYLOAD)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value is too long for an encrypted type"),
+				 errdetail("The limit is %zu bytes.", (size_t) MAX_PAYLOAD)));
+}
+
 /* Allocates a value with its header written; *rest is where the nonce goes. */
 static struct varlena *
 start_value(const GdprEnvelope *env, bool payload, size_t length, uint8 **rest)
@@ -196,11 +212,7 @@ start_value(const GdprEnvelope *env, bool payload, size_t length, uint8 **rest)
 	struct varlena *value;
 	Size size;
 
-	if (length > MAX_PAYLOAD)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("value is too long for an encrypted type"),
-				 errdetail("The limit is %zu bytes.", (size_t) MAX_PAYLOAD)));
+	gdpr_value_check_length(length);
 	size = VARHDRSZ + gdpr_envelope_size(env->flags, payload, length);
 	value = (struct varlena *) palloc(size);
 	SET_VARSIZE(value, size);
@@ -302,8 +314,9 @@ make_of_subject(const GdprKind *kind, const GdprContext *context,
 	give_tag(&env, kind, context, payload, tag);
 	aead = gdpr_subject_key_sealer(subject_id, &state);
 	if (aead == NULL)
-		gdpr_value_require_opened(
-			state == GDPR_SUBJECT_KEY_GONE ? GDPR_OPEN_GONE : GDPR_OPEN_NO_KEY);
+		gdpr_value_require_opened(&env, state == GDPR_SUBJECT_KEY_GONE
+											? GDPR_OPEN_GONE
+											: GDPR_OPEN_NO_KEY);
 	value = start_value(&env, true, payload.length, &rest);
 	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
 	seal_rest(aead, &env, NameStr(context->name), payload, rest);
@@ -388,7 +401,7 @@ remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
 
 	if (opened == GDPR_OPEN_GONE)
 		return move_erased(kind, env, typmod);
-	gdpr_value_require_opened(opened);
+	gdpr_value_require_opened(env, opened);
 	result = gdpr_value_make(kind, payload, typmod, is_explicit);
 	free_payload(small, payload);
 	return result;
@@ -455,7 +468,7 @@ gdpr_value_rekey(Datum value, const uint8 *subject_id)
 	opened = open_payload(&env, small, &payload);
 	if (opened == GDPR_OPEN_GONE)
 		return value;
-	gdpr_value_require_opened(opened);
+	gdpr_value_require_opened(&env, opened);
 	if (subject_id != NULL)
 		result = make_of_subject(kind, context, payload, subject_id);
 	else

@@ -25,7 +25,7 @@ gdpr_value_is_loose(const GdprEnvelope *env)
 	return (env->flags & GDPR_FLAG_INFLIGHT) != 0 && env->context == 0;
 }
 
-/* Parses a datum that is detoasted already; XX001 when it is malformed. */
+/* Parses a datum that is detoasted already; PD008 when it is malformed. */
 extern void gdpr_value_parse(GdprBytes bytes, GdprEnvelope *env);
 
 /* Raises 42704 naming the number when there is no such context. */
@@ -35,14 +35,24 @@ extern const GdprContext *gdpr_value_context(uint32 hash);
 extern GdprOpened gdpr_value_open(const GdprEnvelope *env, uint8 *out);
 
 /*
- * Raises for any result but GDPR_OPENED: PD006, XX001, 0A000.  Where a person's
+ * Raises for any result but GDPR_OPENED: PD006, PD008, 0A000.  Where a person's
  * values are read, GDPR_OPEN_GONE is the caller's to treat as no value.
  */
-extern void gdpr_value_require_opened(GdprOpened opened);
+extern void gdpr_value_require_opened(const GdprEnvelope *env,
+									  GdprOpened opened);
+
+/* Raises 54000 for a payload whose value would have no text form. */
+extern void gdpr_value_check_length(size_t length);
+
+/*
+ * Raises PD006 where the context that a value names does not exist: what is
+ * wrong is the value, or where it is, and not a column's type (42704).
+ */
+extern void gdpr_value_require_context(const GdprEnvelope *env);
 
 /*
  * The current user's right to the plaintext; loose values are free.  Raises
- * 42501 or 42704.
+ * 42501, and PD006 where the value's context does not exist.
  */
 extern void gdpr_value_check_read(const GdprEnvelope *env);
 

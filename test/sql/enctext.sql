@@ -47,7 +47,7 @@ SELECT id, e FROM t WHERE id < 11 ORDER BY id;
 SELECT id, format('%s', e)::enctext::text = plain AS cast_back FROM t
 	WHERE id NOT IN (3, 9, 10) ORDER BY id;
 CREATE TABLE escapes (e enctext('enctext_pii'));
-INSERT INTO escapes VALUES ('gdpr:='), ('gdpr:=x'), ('gdpr:=gdpr:=x'), ('gdpr:=gdpr:AREAAAAA'), ('gdpr:AAAA');
+INSERT INTO escapes VALUES ('gdpr:='), ('gdpr:=x'), ('gdpr:=gdpr:=x'), ('gdpr:=gdpr:AREAAAABAAEB'), ('gdpr:AAAA');
 SELECT e::text AS plain, e AS printed FROM escapes ORDER BY 1;
 -- 53 bytes and the server's header of 1 or 4; a new nonce each time
 SELECT id, pg_column_size(e) - octet_length(plain) AS overhead FROM t WHERE id IN (2, 4, 11) ORDER BY id;
