@@ -63,10 +63,12 @@ OBJS = \
 	src/base/sql.o \
 	src/base/type.o \
 	src/crypto/aead.o \
+	src/crypto/confirm.o \
 	src/crypto/context.o \
 	src/crypto/context_trigger.o \
 	src/crypto/epoch.o \
 	src/crypto/inflight.o \
+	src/crypto/key.o \
 	src/crypto/key_status.o \
 	src/crypto/keyring.o \
 	src/crypto/keyring_load.o \
@@ -74,7 +76,9 @@ OBJS = \
 	src/crypto/provider_command.o \
 	src/crypto/provider_file.o \
 	src/crypto/random.o \
+	src/crypto/rewrap.o \
 	src/crypto/root.o \
+	src/crypto/rotate.o \
 	src/crypto/secret.o \
 	src/crypto/subject_key.o \
 	src/crypto/tag.o \
@@ -84,6 +88,7 @@ OBJS = \
 	src/enctype/conversion.o \
 	src/enctype/convert.o \
 	src/enctype/damage.o \
+	src/enctype/destroy.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
 	src/enctype/fold.o \
@@ -94,11 +99,13 @@ OBJS = \
 	src/enctype/keep.o \
 	src/enctype/kind.o \
 	src/enctype/leak.o \
+	src/enctype/nested.o \
 	src/enctype/ops.o \
 	src/enctype/output.o \
 	src/enctype/probe.o \
 	src/enctype/probe_array.o \
 	src/enctype/recent.o \
+	src/enctype/reencrypt.o \
 	src/enctype/refuse.o \
 	src/enctype/refuse_rows.o \
 	src/enctype/rewrite.o \

@@ -124,32 +124,17 @@ REVOKE ALL ON FUNCTION gdpr.revoke_context(name, name, text) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.key_fingerprint(OUT root_id text, OUT fingerprint text, OUT is_primary boolean)
 	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'gdpr_key_status_fingerprint'
+	AS 'MODULE_PATHNAME', 'gdpr_key_fingerprint'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION gdpr.key_fingerprint() IS
-	'the root keys that the server started with, by a keyed hash that tells nothing of the key';
+	'the root keys that the server has, by a keyed hash that tells nothing of the key';
 REVOKE ALL ON FUNCTION gdpr.key_fingerprint() FROM PUBLIC;
 
 CREATE FUNCTION gdpr.key_state(context name, version smallint,
-		OUT available boolean, OUT tag_available boolean, OUT values_counted bigint)
+		OUT available boolean, OUT tag_available boolean, OUT values_counted bigint,
+		OUT root_fingerprint text)
 	AS 'MODULE_PATHNAME', 'gdpr_key_status_state'
 	LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION gdpr.key_state(name, smallint) IS
-	'whether the server''s root keys open a context''s key and tag key, and the values sealed with it';
+	'whether the server''s root keys open a context''s key and tag key, and the values sealed with it; for gdpr.key_status';
 REVOKE ALL ON FUNCTION gdpr.key_state(name, smallint) FROM PUBLIC;
-
-CREATE VIEW gdpr.key_status AS
-	SELECT c.name AS context, c.tag_domain, k.version, k.status, k.root_id,
-		s.available, s.tag_available, s.values_counted,
-		2147483648::bigint AS values_allowed,
-		k.created_at
-	FROM gdpr.context c
-		JOIN gdpr.context_key k ON k.context OPERATOR(pg_catalog.=) c.name
-		CROSS JOIN LATERAL gdpr.key_state(c.name, k.version) s;
-COMMENT ON VIEW gdpr.key_status IS
-	'keys of contexts: whether the server can open them, and how much of their budget is used';
-COMMENT ON COLUMN gdpr.key_status.available IS 'whether the server''s root keys open the key';
-COMMENT ON COLUMN gdpr.key_status.tag_available IS 'the same of the key of equality tags';
-COMMENT ON COLUMN gdpr.key_status.values_counted IS
-	'values sealed with the key, counted in steps of 256; at values_allowed no more are sealed';
-REVOKE ALL ON gdpr.key_status FROM PUBLIC;

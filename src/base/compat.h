@@ -142,4 +142,38 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #endif
 
+/*
+ * What an update wants of the indexes, and giving it to them; needs
+ * access/tableam.h and executor/executor.h.
+ */
+#if PG_VERSION_NUM >= 160000
+typedef enum TU_UpdateIndexes GdprUpdateIndexes;
+#define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
+	do                                                                       \
+	{                                                                        \
+		if ((which) != TU_None)                                              \
+			(void) ExecInsertIndexTuples(result, slot, estate, false, false, \
+										 NULL, NIL,                          \
+										 (which) == TU_Summarizing);         \
+	} while (0)
+#else
+typedef bool GdprUpdateIndexes;
+#define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
+	do                                                                       \
+	{                                                                        \
+		if (which)                                                           \
+			(void) ExecInsertIndexTuples(result, slot, estate, false, false, \
+										 NULL, NIL);                         \
+	} while (0)
+#endif
+
+/* A range of these bounds, not empty; needs utils/rangetypes.h. */
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_make_range(type, lower, upper) \
+	make_range(type, lower, upper, false, NULL)
+#else
+#define gdpr_compat_make_range(type, lower, upper) \
+	make_range(type, lower, upper, false)
+#endif
+
 #endif /* GDPR_COMPAT_H */

@@ -7,15 +7,12 @@
  */
 #include "base/compat.h"
 
-#include <openssl/crypto.h>
-
 #include "access/xact.h"
 #include "base/errors.h"
 #include "base/options.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "crypto/keyring_internal.h"
-#include "crypto/random.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -77,39 +74,6 @@ parse_options(Jsonb *options)
 
 /* ---- rows ---- */
 
-/* A new random key, wrapped by the primary root key, as a bytea. */
-static Datum
-make_wrapped_key(const char *kind, const char *name, uint16 version)
-{
-	bytea *wrapped = palloc(VARHDRSZ + GDPR_WRAPPED_LEN);
-	uint8 key[GDPR_KEY_LEN];
-
-	SET_VARSIZE(wrapped, VARHDRSZ + GDPR_WRAPPED_LEN);
-	gdpr_random_key(key, sizeof(key));
-	PG_TRY();
-	{
-		gdpr_root_wrap(kind, name, version, key, (uint8 *) VARDATA(wrapped));
-	}
-	PG_FINALLY();
-	{
-		OPENSSL_cleanse(key, sizeof(key));
-	}
-	PG_END_TRY();
-	return PointerGetDatum(wrapped);
-}
-
-static void
-insert_key(const char *sql, const char *kind, const char *name)
-{
-	Oid types[] = {TEXTOID, TEXTOID, BYTEAOID};
-	Datum values[3];
-
-	values[0] = CStringGetTextDatum(name);
-	values[1] = CStringGetTextDatum(gdpr_root_id(0));
-	values[2] = make_wrapped_key(kind, name, 1);
-	(void) gdpr_sql_run(sql, 3, types, values, NULL, false, SPI_OK_INSERT);
-}
-
 static void
 insert_context(const char *name, const char *domain, bool new_domain)
 {
@@ -122,15 +86,9 @@ insert_context(const char *name, const char *domain, bool new_domain)
 	(void) gdpr_sql_run("INSERT INTO gdpr.context (name, hash, tag_domain)"
 						" VALUES ($1::name, $2, $3::name)",
 						3, types, values, NULL, false, SPI_OK_INSERT);
-	insert_key(
-		"INSERT INTO gdpr.context_key (context, version, status, root_id, wrapped)"
-		" VALUES ($1::name, 1, 'primary', $2, $3)",
-		GDPR_KIND_CONTEXT, name);
+	gdpr_key_insert(GDPR_KIND_CONTEXT, name, 1);
 	if (new_domain)
-		insert_key(
-			"INSERT INTO gdpr.tag_key (tag_domain, generation, status, root_id, wrapped)"
-			" VALUES ($1::name, 1, 'primary', $2, $3)",
-			GDPR_KIND_TAG, domain);
+		gdpr_key_insert(GDPR_KIND_TAG, domain, 1);
 }
 
 static void
@@ -146,14 +104,6 @@ insert_grant(const char *context, const char *role, const char *privilege)
 		gdpr_sql_run("INSERT INTO gdpr.context_grant (context, role, privilege)"
 					 " VALUES ($1::name, $2::name, $3) ON CONFLICT DO NOTHING",
 					 3, types, values, NULL, false, SPI_OK_INSERT);
-}
-
-/* One context is made at a time; what another made before is seen then. */
-static void
-lock_contexts(void)
-{
-	(void) gdpr_sql_run("LOCK TABLE gdpr.context IN SHARE ROW EXCLUSIVE MODE",
-						0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
 }
 
 static void
@@ -192,9 +142,9 @@ gdpr_keyring_reserved(void)
 	if (context != NULL &&
 		strcmp(NameStr(context->name), GDPR_CONTEXT_RESERVED) == 0)
 		return context;
-	gdpr_keyring_require_root();
+	gdpr_key_require_root();
 	gdpr_sql_begin_own(&scope);
-	lock_contexts();
+	gdpr_keyring_lock();
 	if (gdpr_keyring_context_by_name(GDPR_CONTEXT_RESERVED) == NULL)
 	{
 		insert_context(GDPR_CONTEXT_RESERVED, GDPR_CONTEXT_RESERVED, true);
@@ -259,10 +209,10 @@ gdpr_context_create(PG_FUNCTION_ARGS)
 	check_context_name(name);
 	readers = role_names(PG_GETARG_ARRAYTYPE_P(1), &count);
 	domain = parse_options(PG_GETARG_JSONB_P(2));
-	gdpr_keyring_require_root();
+	gdpr_key_require_root();
 
 	gdpr_sql_begin_own(&scope);
-	lock_contexts();
+	gdpr_keyring_lock();
 	refuse_duplicate(name, domain);
 	if (domain == NULL)
 		domain = name;
@@ -273,8 +223,8 @@ gdpr_context_create(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-require_context(const char *name)
+void
+gdpr_key_require_context(const char *name)
 {
 	if (strcmp(name, GDPR_CONTEXT_RESERVED) == 0)
 		check_context_name(name);
@@ -300,7 +250,7 @@ gdpr_context_grant(PG_FUNCTION_ARGS)
 	check_privilege(privilege);
 	(void) get_role_oid(role, false);
 	gdpr_sql_begin_own(&scope);
-	require_context(name);
+	gdpr_key_require_context(name);
 	insert_grant(name, role, privilege);
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_VOID();
@@ -327,7 +277,7 @@ gdpr_context_revoke(PG_FUNCTION_ARGS)
 		check_privilege(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
 	gdpr_sql_begin_own(&scope);
-	require_context(name);
+	gdpr_key_require_context(name);
 	/* The role need not exist any more. */
 	(void) gdpr_sql_run("DELETE FROM gdpr.context_grant"
 						" WHERE context = $1::name AND role = $2::name"

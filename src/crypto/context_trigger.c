@@ -36,6 +36,7 @@ gdpr_context_trigger_changed(PG_FUNCTION_ARGS)
 	relid = get_relname_relid(GDPR_TABLE_CONTEXT, gdpr_sql_schema());
 	if (OidIsValid(relid))
 		CacheInvalidateRelcacheByRelid(relid);
+	gdpr_keyring_bump_at_commit();
 	return PointerGetDatum(NULL);
 }
 

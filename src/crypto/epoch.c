@@ -15,9 +15,8 @@
 #include "access/table.h"
 #include "base/errors.h"
 #include "base/sql.h"
-#include "catalog/pg_type.h"
 #include "crypto/epoch.h"
-#include "crypto/keyring.h"
+#include "crypto/keyring_internal.h"
 #include "crypto/random.h"
 #include "crypto/subject_key.h"
 #include "utils/builtins.h"
@@ -26,8 +25,6 @@
 #include "utils/rel.h"
 
 #define EPOCH_TABLE "subject_epoch"
-#define KEY_KIND	"epoch"
-#define KEY_NAME	"subject"
 
 /* Columns of gdpr.subject_epoch. */
 enum
@@ -71,7 +68,7 @@ open_epoch(int32 number, Datum root_id, Datum wrapped)
 	GdprAead *aead = NULL;
 
 	if (VARSIZE_ANY_EXHDR(bytes) != GDPR_WRAPPED_LEN ||
-		!gdpr_root_unwrap(TextDatumGetCString(root_id), KEY_KIND, KEY_NAME,
+		!gdpr_root_unwrap(TextDatumGetCString(root_id), GDPR_KIND_EPOCH, GDPR_EPOCH_NAME,
 						  (uint16) number, (uint8 *) VARDATA_ANY(bytes), key))
 		return NULL;
 	PG_TRY();
@@ -157,47 +154,15 @@ find_primary(void)
 
 /* ---- making one ---- */
 
-static Datum
-make_key(int32 number)
-{
-	bytea *wrapped = palloc(VARHDRSZ + GDPR_WRAPPED_LEN);
-	uint8 key[GDPR_KEY_LEN];
-
-	SET_VARSIZE(wrapped, VARHDRSZ + GDPR_WRAPPED_LEN);
-	gdpr_random_key(key, sizeof(key));
-	PG_TRY();
-	{
-		gdpr_root_wrap(KEY_KIND, KEY_NAME, (uint16) number, key,
-					   (uint8 *) VARDATA(wrapped));
-	}
-	PG_FINALLY();
-	{
-		OPENSSL_cleanse(key, sizeof(key));
-	}
-	PG_END_TRY();
-	return PointerGetDatum(wrapped);
-}
-
 /* Whoever comes second waits, and finds the other's. */
 static void
 make_first(void)
 {
-	Oid types[] = {INT4OID, TEXTOID, BYTEAOID};
-	Datum values[3];
-
-	(void) gdpr_sql_run(
-		"LOCK TABLE gdpr.subject_epoch IN SHARE ROW EXCLUSIVE MODE", 0, NULL,
-		NULL, NULL, false, SPI_OK_UTILITY);
+	gdpr_keyring_lock();
 	gdpr_epoch_forget();
 	if (find_primary() != NULL)
 		return;
-	values[0] = Int32GetDatum(1);
-	values[1] = CStringGetTextDatum(gdpr_root_id(0));
-	values[2] = make_key(1);
-	(void) gdpr_sql_run(
-		"INSERT INTO gdpr.subject_epoch (epoch, status, root_id, wrapped)"
-		" VALUES ($1, 'primary', $2, $3)",
-		3, types, values, NULL, false, SPI_OK_INSERT);
+	gdpr_key_insert(GDPR_KIND_EPOCH, GDPR_EPOCH_NAME, 1);
 	CommandCounterIncrement();
 	gdpr_epoch_forget();
 }
@@ -210,7 +175,7 @@ require_primary(void)
 
 	if (epoch == NULL)
 	{
-		gdpr_keyring_require_root();
+		gdpr_key_require_root();
 		gdpr_sql_begin_own(&scope);
 		make_first();
 		gdpr_sql_end_own(&scope);
@@ -222,6 +187,12 @@ require_primary(void)
 				 errmsg("the key that wraps the keys of persons is not available"),
 				 errhint("Its root key is not among those that the server started with.")));
 	return epoch;
+}
+
+void
+gdpr_epoch_require(void)
+{
+	(void) require_primary();
 }
 
 /* ---- wrapping ---- */

@@ -16,7 +16,14 @@ extern bool gdpr_epoch_unwrap(int32 epoch, const uint8 *id,
 							  const uint8 *subject, const uint8 *wrapped,
 							  uint8 *key);
 
-/* Wraps by the primary epoch, which the first call makes; returns it. */
+/*
+ * Sees to it that there is an epoch to wrap by; PD006 when its key is not
+ * available.  Takes the lock of keys (keyring_internal.h) where it makes one,
+ * so call it before any other lock.
+ */
+extern void gdpr_epoch_require(void);
+
+/* Wraps by the primary epoch; returns it. */
 extern int32 gdpr_epoch_wrap(const uint8 *id, const uint8 *subject,
 							 const uint8 *key, uint8 *wrapped);
 

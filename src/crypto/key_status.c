@@ -9,37 +9,27 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
-GDPR_FUNCTION(gdpr_key_status_fingerprint);
-Datum
-gdpr_key_status_fingerprint(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	gdpr_keyring_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
-	for (int i = 0; i < gdpr_root_count(); i++)
-	{
-		uint8 print[GDPR_ROOT_FINGERPRINT_LEN];
-		char hex[2 * GDPR_ROOT_FINGERPRINT_LEN + 1] = {0};
-		Datum values[3];
-		bool nulls[3] = {false};
-
-		gdpr_root_fingerprint(i, print);
-		(void) hex_encode((const char *) print, sizeof(print), hex);
-		values[0] = CStringGetTextDatum(gdpr_root_id(i));
-		values[1] = CStringGetTextDatum(hex);
-		values[2] = BoolGetDatum(i == 0);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
-}
-
 GDPR_FUNCTION(gdpr_key_status_require_preload);
 Datum
 gdpr_key_status_require_preload(PG_FUNCTION_ARGS)
 {
 	gdpr_keyring_require_preload();
 	PG_RETURN_VOID();
+}
+
+/* The fingerprint of the server's root key of that id, in hex; NULL for none. */
+static char *
+fingerprint_of(const char *root_id)
+{
+	GdprRootFacts roots[GDPR_ROOT_MAX];
+	int count = gdpr_root_list(roots);
+
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(roots[i].id, root_id) == 0)
+			return gdpr_root_print(&roots[i]);
+	}
+	return NULL;
 }
 
 /* Can this server open the keys, and how many values were sealed? */
@@ -52,8 +42,9 @@ gdpr_key_status_state(PG_FUNCTION_ARGS)
 	uint16 version = (uint16) PG_GETARG_INT16(1);
 	GdprKeySlot *slot = NULL;
 	TupleDesc desc;
-	Datum values[3] = {0};
-	bool nulls[3] = {true, true, true};
+	Datum values[4] = {0};
+	bool nulls[4] = {true, true, true, true};
+	char *fingerprint;
 	int64 counted;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -71,6 +62,10 @@ gdpr_key_status_state(PG_FUNCTION_ARGS)
 		counted = gdpr_nonce_counted(context, version);
 		nulls[2] = counted < 0;
 		values[2] = Int64GetDatum(counted);
+		fingerprint = fingerprint_of(slot->root_id);
+		nulls[3] = fingerprint == NULL;
+		if (fingerprint != NULL)
+			values[3] = CStringGetTextDatum(fingerprint);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(
 		heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

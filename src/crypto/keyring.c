@@ -4,7 +4,10 @@
  *
  * Each process reads the tables once and again after a change: statement
  * triggers on them send a relation invalidation of gdpr.context, and changes
- * of roles and memberships arrive as catalog invalidations.  A cache that has
+ * of roles and memberships arrive as catalog invalidations.  Those are looked
+ * for between statements, and only in the database of the change; a number in
+ * shared memory reaches statements that run for long, and tells all databases
+ * of new root keys.  A cache that has
  * become stale is retired, because callers hold pointers into it until the
  * end of the transaction, and is freed, keys cleansed, in the next one.
  */
@@ -37,6 +40,8 @@ static GdprContextCache *cache = NULL;
 static GdprContext *last_found = NULL; /* a scan asks for one, row by row */
 static GdprContextCache *retired = NULL;
 static bool cache_stale = false;
+static uint64 seen_generation = 0; /* of the cache */
+static bool bump_at_commit = false;
 static uint64 loads = 0;
 static bool exit_registered = false;
 
@@ -98,13 +103,54 @@ gdpr_keyring_can_look(void)
 		   !HistoricSnapshotActive();
 }
 
+/* ---- the number that goes up when keys changed ---- */
+
+static uint64
+current_generation(void)
+{
+	return gdpr_keyring_shared == NULL
+			   ? 0
+			   : pg_atomic_read_u64(&gdpr_keyring_shared->generation);
+}
+
+static bool
+is_stale(void)
+{
+	return cache_stale || seen_generation != current_generation();
+}
+
+void
+gdpr_keyring_bump(void)
+{
+	if (gdpr_keyring_shared != NULL)
+		(void) pg_atomic_fetch_add_u64(&gdpr_keyring_shared->generation, 1);
+}
+
+void
+gdpr_keyring_bump_at_commit(void)
+{
+	bump_at_commit = true;
+}
+
+/* Others see the change by now.  A prepared transaction sends messages alone. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	if (bump_at_commit && event == XACT_EVENT_COMMIT)
+		gdpr_keyring_bump();
+	bump_at_commit = false;
+}
+
 static void
 refresh_cache(void)
 {
 	LocalTransactionId now = GDPR_MY_LXID;
 
 	free_retired(now);
-	if (cache != NULL && cache_stale)
+	if (cache != NULL && is_stale())
 	{
 		cache->retired_in = now;
 		cache->next = retired;
@@ -116,6 +162,7 @@ refresh_cache(void)
 	{
 		/* A change that arrives while we read makes the result stale again. */
 		cache_stale = false;
+		seen_generation = current_generation();
 		cache = gdpr_keyring_load(TopMemoryContext);
 		loads++;
 		if (!exit_registered)
@@ -132,7 +179,7 @@ gdpr_keyring_context(uint32 hash)
 {
 	if (!gdpr_keyring_can_look())
 		return NULL;
-	if (cache == NULL || cache_stale || retired != NULL)
+	if (cache == NULL || is_stale() || retired != NULL)
 		refresh_cache();
 	if (cache == NULL)
 		return NULL;
@@ -271,8 +318,8 @@ key_unavailable(const GdprContext *context)
 			 errmsg("the key of context \"%s\" is not available",
 					NameStr(context->name)),
 			 gdpr_keyring_has_root() ?
-			 errhint("Its root key is not among those that the server started with, or the key was destroyed.") :
-			 errhint("Set gdpr.root_key_file or gdpr.root_key_command and restart the server.")));
+			 errhint("Its root key is not among those that the server has, or the key was destroyed.") :
+			 errhint("Set gdpr.root_key_file or gdpr.root_key_command and call gdpr.reload_keys().")));
 }
 
 GdprAead *
@@ -287,6 +334,14 @@ gdpr_keyring_cipher(const GdprContext *context, uint16 version, bool missing_ok)
 	if (!missing_ok)
 		key_unavailable(context);
 	return NULL;
+}
+
+GdprKeyFate
+gdpr_keyring_fate(const GdprContext *context, uint16 version)
+{
+	GdprKeySlot *slot = gdpr_keyring_slot(context->keys->slots, version);
+
+	return slot == NULL ? GDPR_KEY_LIVES : slot->fate;
 }
 
 GdprTagKey *
@@ -347,17 +402,6 @@ gdpr_keyring_require_preload(void)
 				 errhint("Add gdpr_ext to shared_preload_libraries in postgresql.conf, as in shared_preload_libraries = 'gdpr_ext', and restart the server.")));
 }
 
-void
-gdpr_keyring_require_root(void)
-{
-	gdpr_keyring_require_preload();
-	if (!gdpr_keyring_has_root())
-		ereport(ERROR,
-				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
-				 errmsg("the server has no root key"),
-				 errhint("Set gdpr.root_key_file or gdpr.root_key_command and restart the server.")));
-}
-
 Size
 gdpr_keyring_shmem_size(void)
 {
@@ -376,10 +420,14 @@ gdpr_keyring_shmem_startup(void)
 	{
 		memset(gdpr_keyring_shared, 0, sizeof(GdprKeyringShared));
 		LWLockInitialize(&gdpr_keyring_shared->lock, LWLockNewTrancheId());
+		LWLockInitialize(&gdpr_keyring_shared->root_lock, LWLockNewTrancheId());
+		pg_atomic_init_u64(&gdpr_keyring_shared->generation, 1);
 		pg_atomic_init_u64(&gdpr_keyring_shared->inflight_drawn, 0);
 	}
 	LWLockRegisterTranche(gdpr_keyring_shared->lock.tranche,
 						  "gdpr_ext_keyring");
+	LWLockRegisterTranche(gdpr_keyring_shared->root_lock.tranche,
+						  "gdpr_ext_root_keys");
 	LWLockRelease(AddinShmemInitLock);
 	gdpr_root_startup();
 }
@@ -388,6 +436,7 @@ void
 gdpr_keyring_init(void)
 {
 	preloaded = process_shared_preload_libraries_in_progress;
+	RegisterXactCallback(transaction_ended, NULL);
 	CacheRegisterRelcacheCallback(context_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_changed, (Datum) 0);

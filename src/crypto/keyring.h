@@ -2,8 +2,8 @@
  * keyring.h
  *	  Root keys in shared memory; contexts, their keys and who may use them.
  *
- * Root keys come from a provider when the server starts and lie in shared
- * memory.  Context keys are random, wrapped by a root key, and lie in tables
+ * Root keys come from a provider when the server starts, and again when
+ * gdpr.reload_keys() is called, and lie in shared memory.  Context keys are random, wrapped by a root key, and lie in tables
  * of schema gdpr; each backend unwraps those that it uses into a cache of its
  * own, which is dropped when the tables change.  Lookups read the tables by a
  * plain scan with a catalog snapshot: no SPI, so they work inside output
@@ -75,13 +75,26 @@ extern GdprAead *gdpr_keyring_cipher(const GdprContext *context, uint16 version,
 extern GdprTagKey *gdpr_keyring_tag_key(const GdprContext *context,
 										uint8 generation, bool missing_ok);
 
+/* May values still arrive under a key version?  One unknown here may come. */
+typedef enum GdprKeyFate
+{
+	GDPR_KEY_LIVES,
+	GDPR_KEY_RETIRED,
+	GDPR_KEY_DESTROYED,
+} GdprKeyFate;
+
+extern GdprKeyFate gdpr_keyring_fate(const GdprContext *context,
+									 uint16 version);
+
 /*
  * A nonce for the context's primary version, counted against its budget.
- * Raises 53400 at 2^31 values, far below the 2^32 of SP 800-38D section 8.3.
+ * Before 2^31 values, far below the 2^32 of SP 800-38D section 8.3, the context
+ * gets its next key, and *context becomes what it is then; 53400 where that is
+ * not possible, in parallel mode.
  * Returns false, counting nothing, where no count can be kept: on a standby
  * and in a read-only transaction.  Callers then make an in-flight value.
  */
-extern bool gdpr_keyring_next_nonce(const GdprContext *context, uint8 *nonce);
+extern bool gdpr_keyring_next_nonce(const GdprContext **context, uint8 *nonce);
 
 /*
  * In-flight keys derive from one random secret of this server run.  The
@@ -100,9 +113,6 @@ extern void gdpr_keyring_require_preload(void);
 /* Is at least one root key loaded? */
 extern bool gdpr_keyring_has_root(void);
 
-/* Raises 55000 without preload, PD006 without a root key. */
-extern void gdpr_keyring_require_root(void);
-
 /*
  * The reserved context, made by the first call that needs it.  Writes our own
  * tables then.  PD006 without a root key, 55000 without preload.
@@ -115,6 +125,18 @@ extern const GdprContext *gdpr_keyring_reserved(void);
  */
 extern void gdpr_keyring_pseudonym(const char *purpose, const char *data,
 								   size_t length, uint8 *out);
+
+/*
+ * Key versions on their way out; both in a scope of our own (base/sql.h).
+ * gdpr_keyring_require_retired() raises unless the version is retired, for
+ * everybody: 42704, 55000.  gdpr_keyring_destroy() makes the key unavailable
+ * for good.
+ */
+extern void gdpr_keyring_require_retired(const char *context, int version);
+extern void gdpr_keyring_destroy(const char *context, int version);
+
+/* One that changes keys at a time; held to the end of the transaction. */
+extern void gdpr_keyring_lock(void);
 
 /* Goes up whenever this process has read the tables of keys anew. */
 extern uint64 gdpr_keyring_loads(void);

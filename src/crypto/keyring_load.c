@@ -110,9 +110,12 @@ read_slot(const Row *row)
 
 	slot->version = DatumGetInt16(value(row, 2));
 	slot->primary = strcmp(status, "primary") == 0;
+	slot->fate = strcmp(status, "destroyed") == 0 ? GDPR_KEY_DESTROYED
+				 : strcmp(status, "retired") == 0 ? GDPR_KEY_RETIRED
+												  : GDPR_KEY_LIVES;
 	root_id = column(row, 4, &no_root);
 	wrapped = column(row, 5, &no_key);
-	if (!no_root && !no_key && strcmp(status, "destroyed") != 0)
+	if (!no_root && !no_key && slot->fate != GDPR_KEY_DESTROYED)
 	{
 		bytea *key = DatumGetByteaPP(wrapped);
 

@@ -10,6 +10,12 @@
  * which may not call nextval, run up a debt that the next ordinary draw pays.
  * What the pool holds is lost with the server's run: credit costs budget, a
  * debt is at most what ran in parallel mode since the last ordinary draw.
+ *
+ * Before the budget ends, the next ordinary write makes the context's next
+ * key, as part of its own transaction: when that is rolled back, key and values
+ * are gone together and the next write makes another.  Until it is committed
+ * others do not see the new key and go on with the old one, for which there is
+ * a margin; only at the budget's very end they wait.
  */
 #include "base/compat.h"
 
@@ -28,6 +34,9 @@
 
 #define STEP   256 /* INCREMENT of the sequences */
 #define BUDGET (INT64CONST(1) << 31)
+
+/* From here on, 67 million values before the end, a new key takes over. */
+#define ROLL_OVER (BUDGET - (INT64CONST(1) << 26))
 
 /* The pool's entry of a sequence; a free one or a credit gives way to it. */
 static GdprNonceBalance *
@@ -112,39 +121,54 @@ peek_sequence(Oid sequence)
 	return next;
 }
 
-/* Raises an error unless a step from this count on is within the budget. */
 static void
-check_budget(const GdprContext *context, int64 counted)
+over_budget(const GdprContext *context)
 {
-	if (counted + STEP > BUDGET)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the key of context \"%s\" has sealed as many values as one key may",
-						NameStr(context->name)),
-				 errhint("Move the column to a new context.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("the key of context \"%s\" has sealed as many values as one key may",
+					NameStr(context->name)),
+			 errdetail("A new key cannot be made in parallel mode."),
+			 errhint("Write a value in an ordinary statement, or call gdpr.rotate_context.")));
 }
 
-static void
-draw(const GdprContext *context, GdprKeySlot *slot)
+/* Is a step from this count on within the budget? */
+static bool
+has_budget(GdprKeySlot *slot, int64 counted)
+{
+	slot->counted = counted;
+	return counted + STEP <= BUDGET;
+}
+
+static bool
+draw_in_parallel_mode(GdprKeySlot *slot, int64 debt)
+{
+	if (!has_budget(slot, peek_sequence(slot->sequence) + debt))
+		return false;
+	if (!add_balance(slot->sequence, -debt - STEP))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many keys are used in parallel mode to count their values")));
+	slot->nonces = STEP;
+	return true;
+}
+
+/* False when the budget has come to its end. */
+static bool
+draw(GdprKeySlot *slot)
 {
 	int64 balance = take_balance(slot->sequence);
 
 	if (balance <= 0 && IsInParallelMode())
+		return draw_in_parallel_mode(slot, -balance);
+	/* Pays the debt and takes one step; what an error leaves is lost. */
+	for (; balance <= 0; balance += STEP)
 	{
-		check_budget(context, peek_sequence(slot->sequence) - balance);
-		if (!add_balance(slot->sequence, balance - STEP))
-			ereport(ERROR,
-					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("too many keys are used in parallel mode to count their values")));
-		balance = STEP;
-	}
-	else if (balance <= 0)
-	{
-		/* Pays the debt and takes one step; what an error leaves is lost. */
-		for (; balance <= 0; balance += STEP)
-			check_budget(context, nextval_internal(slot->sequence, false));
+		if (!has_budget(slot, nextval_internal(slot->sequence, false)))
+			return false;
 	}
 	slot->nonces = balance;
+	return true;
 }
 
 /* InvalidOid when it is missing. */
@@ -179,23 +203,67 @@ gdpr_nonce_counted(const GdprContext *context, uint16 version)
 	return OidIsValid(sequence) ? peek_sequence(sequence) : -1;
 }
 
-bool
-gdpr_keyring_next_nonce(const GdprContext *context, uint8 *nonce)
+/*
+ * The context's next key.  Who may wait does, when another makes one; false
+ * when there is none after this.
+ */
+static bool
+roll_over(const GdprContext *context, bool wait)
 {
-	GdprKeySlot *slot;
+	const GdprContext *now;
+	GdprSqlScope scope;
+	bool locked = true;
 
-	if (gdpr_keyring_shared == NULL || XactReadOnly || RecoveryInProgress())
+	if (IsInParallelMode())
 		return false;
-	slot = gdpr_keyring_slot(context->keys->slots, context->primary_version);
+	gdpr_sql_begin_own(&scope);
+	if (wait)
+		gdpr_keyring_lock();
+	else
+		locked = gdpr_key_try_lock();
+	now = gdpr_keyring_context(context->hash);
+	if (locked && now != NULL &&
+		now->primary_version == context->primary_version)
+	{
+		(void) gdpr_key_rotate(GDPR_KIND_CONTEXT, NameStr(context->name));
+		CommandCounterIncrement();
+	}
+	gdpr_sql_end_own(&scope);
+	return locked;
+}
+
+static bool
+next_nonce(const GdprContext **context)
+{
+	GdprKeySlot *slot = gdpr_keyring_slot((*context)->keys->slots,
+										  (*context)->primary_version);
+	bool drawn = true;
+
 	if (slot == NULL)
 		return false;
 	if (slot->nonces == 0)
 	{
 		if (!OidIsValid(slot->sequence))
-			slot->sequence = require_sequence(context, slot->version);
-		draw(context, slot);
+			slot->sequence = require_sequence(*context, slot->version);
+		drawn = draw(slot);
+		if (slot->counted >= ROLL_OVER && roll_over(*context, !drawn))
+		{
+			*context = gdpr_keyring_context((*context)->hash);
+			return *context != NULL && next_nonce(context);
+		}
+		if (!drawn)
+			over_budget(*context);
 	}
 	slot->nonces--;
+	return true;
+}
+
+bool
+gdpr_keyring_next_nonce(const GdprContext **context, uint8 *nonce)
+{
+	if (gdpr_keyring_shared == NULL || XactReadOnly || RecoveryInProgress() ||
+		!next_nonce(context))
+		return false;
 	gdpr_random_bytes(nonce, GDPR_NONCE_LEN);
 	return true;
 }

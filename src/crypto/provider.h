@@ -22,7 +22,8 @@ typedef struct GdprProvider
 	/*
 	 * Reads the whole answer, at most GDPR_PROVIDER_MAX bytes.  Returns NULL,
 	 * or what is wrong, as a clause that fits after "setting ...:" and says
-	 * nothing of the content.  Runs in the postmaster, raises nothing.
+	 * nothing of the content.  Raises nothing: runs in the postmaster, and in
+	 * a session that calls gdpr.reload_keys().
 	 */
 	const char *(*read)(const char *value, char *buffer, size_t *length);
 } GdprProvider;

@@ -4,7 +4,8 @@
  *
  * The command runs in a process group of its own, so that all of it can be
  * ended when it takes too long; its standard error goes where the server's
- * goes.  The server is starting: nothing else runs that a wait could hold up.
+ * goes.  When the server starts nothing else runs that a wait could hold up; in
+ * gdpr.reload_keys() it can be cancelled.
  */
 #include "base/compat.h"
 
@@ -17,6 +18,7 @@
 
 #include "base/guc.h"
 #include "crypto/provider.h"
+#include "miscadmin.h"
 
 #define TIME_LIMIT_MS	  10000
 #define LAST_INHERITED_FD 1024
@@ -52,6 +54,13 @@ run_child(const char *command, int out)
 	_exit(127);
 }
 
+/* A signal ends the wait in poll(); who called raises the error. */
+static bool
+is_interrupted(void)
+{
+	return IsUnderPostmaster && (QueryCancelPending || ProcDiePending);
+}
+
 /* Reads until the command closes its output. */
 static const char *
 collect(int fd, int64 deadline, char *buffer, size_t *length)
@@ -65,6 +74,8 @@ collect(int fd, int64 deadline, char *buffer, size_t *length)
 
 		if (left <= 0)
 			return "the command took longer than 10 seconds";
+		if (is_interrupted())
+			return "the wait for the command was ended";
 		if (poll(&wait_for, 1, (int) left) <= 0)
 			continue;
 		if (*length == GDPR_PROVIDER_MAX)
@@ -92,6 +103,8 @@ finish(pid_t pid, int64 deadline, bool *ended)
 			return "the command's exit status is lost";
 		if (now_ms() >= deadline)
 			return "the command took longer than 10 seconds";
+		if (is_interrupted())
+			return "the wait for the command was ended";
 		poll(NULL, 0, 10);
 	}
 	*ended = true;

@@ -20,7 +20,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "crypto/epoch.h"
-#include "crypto/keyring.h"
+#include "crypto/keyring_internal.h"
 #include "crypto/random.h"
 #include "crypto/subject_key.h"
 #include "lib/ilist.h"
@@ -100,7 +100,8 @@ static Oid id_index_oid;
 static Oid subject_index_oid;
 
 static bool stale = false;
-static bool made_any = false; /* in this transaction */
+static bool made_any = false;		/* in this transaction */
+static uint64 seen_generation = 0; /* of the root keys */
 
 /* ---- the cache ---- */
 
@@ -199,11 +200,16 @@ drop_all(void)
 static void
 refresh(void)
 {
+	uint64 now = gdpr_keyring_shared == NULL
+					 ? 0
+					 : pg_atomic_read_u64(&gdpr_keyring_shared->generation);
+
 	if (cache_context == NULL)
 		create_cache();
-	if (!stale)
+	if (!stale && seen_generation == now)
 		return;
 	stale = false;
+	seen_generation = now;
 	drop_all();
 }
 
@@ -504,9 +510,10 @@ gdpr_subject_key_make(const uint8 *subject, uint8 *id)
 
 	if (gdpr_subject_key_find(subject, id))
 		return;
-	gdpr_keyring_require_root();
+	gdpr_key_require_root();
 	memcpy(whose.bytes, subject, sizeof(whose));
 	gdpr_sql_begin_own(&scope);
+	gdpr_epoch_require();
 
 	/*
 	 * Whoever ends an epoch locks the table against us and wraps all keys

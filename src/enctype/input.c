@@ -5,7 +5,10 @@
  */
 #include "base/compat.h"
 
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "base/errors.h"
+#include "base/session.h"
 #include "enctype/damage.h"
 #include "enctype/value.h"
 
@@ -140,6 +143,33 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 	return value;
 }
 
+/*
+ * No value arrives under a key on its way out, so that it can go for good; but
+ * a dump brings back what it took.
+ */
+static struct varlena *
+renew(struct varlena *value, const GdprEnvelope *env, Node *escontext)
+{
+	const GdprContext *context = gdpr_keyring_context(env->context);
+	Datum result = PointerGetDatum(value);
+	GdprKeyFate fate;
+
+	if (context == NULL ||
+		(env->flags & (GDPR_FLAG_ERASED | GDPR_FLAG_SUBJECT)))
+		return value;
+	fate = gdpr_keyring_fate(context, env->key_version);
+	if (fate == GDPR_KEY_LIVES || gdpr_session_is_restoring())
+		return value;
+	if (fate == GDPR_KEY_DESTROYED)
+		ereturn(escontext, NULL,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("encrypted value has a key of context \"%s\" that was destroyed", NameStr(context->name))));
+	/* To compare with, it is good as it is. */
+	if (!XactReadOnly && !RecoveryInProgress())
+		(void) gdpr_value_reseal(result, &result);
+	return (struct varlena *) DatumGetPointer(result);
+}
+
 /* What is meant to be a value's text form, to its bytes. */
 static struct varlena *
 decode(const char *text, size_t length)
@@ -179,7 +209,8 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 	if (typmod >= 0 && env.context != (uint32) typmod)
 		return (struct varlena *) DatumGetPointer(
 			gdpr_value_move(kind, PointerGetDatum(value), typmod, false));
-	return take_verbatim(kind, value, &env, escontext);
+	value = take_verbatim(kind, value, &env, escontext);
+	return value == NULL ? NULL : renew(value, &env, escontext);
 }
 
 static struct varlena *

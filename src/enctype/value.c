@@ -273,53 +273,61 @@ make_without_count(const GdprKind *kind, const GdprContext *context,
 	return make_inflight(kind, context, payload);
 }
 
-/* Under the context's primary key; NULL where no nonce can be counted. */
+/*
+ * Under the context's primary key, with the tag that env brings along or a new
+ * one.  NULL where no nonce can be counted.
+ */
 static struct varlena *
-make_stored(const GdprKind *kind, const GdprContext *context, GdprBytes payload)
+make_stored(const GdprKind *kind, const GdprContext *context, GdprBytes payload,
+			GdprEnvelope *env)
 {
-	GdprEnvelope env = {.flags = kind->kind, .context = context->hash};
+	GdprAead *aead = gdpr_keyring_cipher(context, context->primary_version,
+										 false);
+	const GdprContext *before = context;
 	struct varlena *value;
-	GdprAead *aead;
 	uint8 nonce[GDPR_NONCE_LEN];
 	uint8 tag[GDPR_TAG_LEN];
 	uint8 *rest;
 
-	aead = gdpr_keyring_cipher(context, context->primary_version, false);
-	if (!gdpr_keyring_next_nonce(context, nonce))
+	if (!gdpr_keyring_next_nonce(&context, nonce))
 		return NULL;
-	env.key_version = context->primary_version;
-	give_tag(&env, kind, context, payload, tag);
-	value = start_value(&env, true, payload.length, &rest);
+	if (context != before)
+		aead = gdpr_keyring_cipher(context, context->primary_version, false);
+	env->context = context->hash;
+	env->key_version = context->primary_version;
+	if (env->tag == NULL)
+		give_tag(env, kind, context, payload, tag);
+	value = start_value(env, true, payload.length, &rest);
 	memcpy(rest, nonce, GDPR_NONCE_LEN);
-	seal_rest(aead, &env, NameStr(context->name), payload, rest);
+	seal_rest(aead, env, NameStr(context->name), payload, rest);
 	return value;
 }
 
 /* Under the key of a person, which is no version of the context's: 0. */
 static struct varlena *
 make_of_subject(const GdprKind *kind, const GdprContext *context,
-				GdprBytes payload, const uint8 *subject_id)
+				GdprBytes payload, const uint8 *subject_id, GdprEnvelope *env)
 {
-	GdprEnvelope env = {
-		.flags = kind->kind | GDPR_FLAG_SUBJECT,
-		.context = context->hash,
-		.subject = subject_id,
-	};
 	GdprSubjectKeyState state;
 	struct varlena *value;
 	GdprAead *aead;
 	uint8 tag[GDPR_TAG_LEN];
 	uint8 *rest;
 
-	give_tag(&env, kind, context, payload, tag);
+	env->flags |= GDPR_FLAG_SUBJECT;
+	env->context = context->hash;
+	env->key_version = 0;
+	env->subject = subject_id;
+	if (env->tag == NULL)
+		give_tag(env, kind, context, payload, tag);
 	aead = gdpr_subject_key_sealer(subject_id, &state);
 	if (aead == NULL)
-		gdpr_value_require_opened(&env, state == GDPR_SUBJECT_KEY_GONE
-											? GDPR_OPEN_GONE
-											: GDPR_OPEN_NO_KEY);
-	value = start_value(&env, true, payload.length, &rest);
+		gdpr_value_require_opened(env, state == GDPR_SUBJECT_KEY_GONE
+										   ? GDPR_OPEN_GONE
+										   : GDPR_OPEN_NO_KEY);
+	value = start_value(env, true, payload.length, &rest);
 	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
-	seal_rest(aead, &env, NameStr(context->name), payload, rest);
+	seal_rest(aead, env, NameStr(context->name), payload, rest);
 	return value;
 }
 
@@ -327,6 +335,7 @@ struct varlena *
 gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 				bool is_explicit)
 {
+	GdprEnvelope env = {.flags = kind->kind};
 	const GdprContext *context;
 	struct varlena *value;
 
@@ -334,7 +343,7 @@ gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 		return make_inflight(kind, NULL, payload);
 	context = gdpr_value_context(typmod);
 	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
-	value = make_stored(kind, context, payload);
+	value = make_stored(kind, context, payload, &env);
 	if (value == NULL)
 		return make_without_count(kind, context, payload, is_explicit);
 	return value;
@@ -437,7 +446,66 @@ gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
 	return PointerGetDatum(remake(kind, &env, typmod, is_explicit));
 }
 
-/* ---- keys of single persons ---- */
+/* ---- another key for a stored value ---- */
+
+/* The same payload and tag, under a person's key or the context's (NULL). */
+static GdprOpened
+reseal(const GdprEnvelope *env, const uint8 *subject_id,
+	   struct varlena **result)
+{
+	const GdprKind *kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(env));
+	const GdprContext *context = gdpr_value_context(env->context);
+	GdprEnvelope made = {
+		.flags = env->flags & (GDPR_FLAG_KIND | GDPR_FLAG_TAG),
+		.tag = env->tag,
+		.tag_generation = env->tag_generation,
+	};
+	uint8 small[SMALL_PAYLOAD];
+	GdprBytes payload;
+	GdprOpened opened = open_payload(env, small, &payload);
+
+	if (opened != GDPR_OPENED)
+		return opened;
+	if (subject_id != NULL)
+		*result = make_of_subject(kind, context, payload, subject_id, &made);
+	else
+		*result = make_stored(kind, context, payload, &made);
+	free_payload(small, payload);
+	if (*result == NULL)
+		refuse_read_only();
+	return GDPR_OPENED;
+}
+
+bool
+gdpr_value_is_behind(Datum value)
+{
+	GdprBytes head = gdpr_value_head(value);
+	const GdprContext *context;
+	GdprEnvelope env;
+
+	if (!gdpr_envelope_peek(head.data, head.length, &env) ||
+		(env.flags &
+		 (GDPR_FLAG_INFLIGHT | GDPR_FLAG_ERASED | GDPR_FLAG_SUBJECT)))
+		return false;
+	context = gdpr_keyring_context(env.context);
+	return context != NULL && env.key_version != context->primary_version;
+}
+
+GdprOpened
+gdpr_value_reseal(Datum value, Datum *result)
+{
+	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
+	struct varlena *resealed;
+	GdprEnvelope env;
+	GdprOpened opened;
+
+	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) != GDPR_ENVELOPE_OK)
+		return GDPR_OPEN_CORRUPT;
+	opened = reseal(&env, NULL, &resealed);
+	if (opened == GDPR_OPENED)
+		*result = PointerGetDatum(resealed);
+	return opened;
+}
 
 static bool
 is_under(const GdprEnvelope *env, const uint8 *subject_id)
@@ -451,30 +519,17 @@ Datum
 gdpr_value_rekey(Datum value, const uint8 *subject_id)
 {
 	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
-	uint8 small[SMALL_PAYLOAD];
-	const GdprContext *context;
 	struct varlena *result;
-	const GdprKind *kind;
 	GdprEnvelope env;
-	GdprBytes payload;
 	GdprOpened opened;
 
 	gdpr_value_parse(bytes, &env);
-	kind = gdpr_kind_of(GDPR_ENVELOPE_KIND(&env));
-	if (kind == NULL || is_under(&env, subject_id) ||
+	if (is_under(&env, subject_id) ||
 		(env.flags & (GDPR_FLAG_ERASED | GDPR_FLAG_INFLIGHT)))
 		return value;
-	context = gdpr_value_context(env.context);
-	opened = open_payload(&env, small, &payload);
+	opened = reseal(&env, subject_id, &result);
 	if (opened == GDPR_OPEN_GONE)
 		return value;
 	gdpr_value_require_opened(&env, opened);
-	if (subject_id != NULL)
-		result = make_of_subject(kind, context, payload, subject_id);
-	else
-		result = make_stored(kind, context, payload);
-	free_payload(small, payload);
-	if (result == NULL)
-		refuse_read_only();
 	return PointerGetDatum(result);
 }

@@ -89,6 +89,19 @@ extern struct varlena *gdpr_value_make_erased(const GdprKind *kind,
 extern Datum gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
 							 bool is_explicit);
 
+/*
+ * Was a stored value sealed with another key than its context's primary?  Not
+ * for one that has a subject's key or none.  Looks at its head alone.
+ */
+extern bool gdpr_value_is_behind(Datum value);
+
+/*
+ * The same value sealed with its context's primary key; the tag stays.  No
+ * right is needed: who gets it learns nothing from it.  Anything but
+ * GDPR_OPENED leaves *result alone.
+ */
+extern GdprOpened gdpr_value_reseal(Datum value, Datum *result);
+
 /* Text as the type's input function sees it.  escontext as in ereturn(). */
 extern struct varlena *gdpr_input_text(const GdprKind *kind, const char *text,
 									   size_t length, int32 typmod,

@@ -1,5 +1,6 @@
 # Every key's values are counted: in short sessions, in parallel workers, up to
-# the limit; and what standbys can do with keys.
+# the limit, before which the next key takes over; and what standbys can do with
+# keys.
 
 use strict;
 use warnings FATAL => 'all';
@@ -64,43 +65,97 @@ my $after = counted('pii');
 cmp_ok($after, '>=', 300 + 20 + 300 + 1000 + 300, 'but by the next ordinary session');
 cmp_ok($after, '<=', $before + 1000 + 300 + 2 * 256, 'and not twice');
 
-# --- the limit
+# --- near the limit the next write makes the next key
 
 my $sequence = sql(q(SELECT format('gdpr.nonce_%s_1', lpad(to_hex(hash), 8, '0')) FROM gdpr.context WHERE name = 'pii'));
-$node->restart;    # forgets what is left over
-sql("SELECT setval('$sequence', (1::bigint << 31) - 512)");
+my $limit = 1 << 31;
+my $margin = 1 << 26;
+
+sub versions
+{
+	return sql(q(SELECT string_agg(version || ' ' || status, ', ' ORDER BY version) FROM gdpr.key_status WHERE context = 'pii'));
+}
+
+sub set_count
+{
+	my ($version, $count) = @_;
+	$node->restart;    # forgets what is left over
+	sql("SELECT setval('" . ($sequence =~ s/_1$/_$version/r) . "', $count)");
+	return;
+}
+
+sub by_version
+{
+	return sql(q(SELECT string_agg(key_version || ' ' || count, ', ' ORDER BY key_version)
+		FROM gdpr.check_column('person', 'email') WHERE item = 'decrypt by key version'));
+}
+
 my $rows = sql('SELECT count(*) FROM person');
-is(state_of($node, q(INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 256) i)),
-	'none: ', 'the last step can be used');
-is(counted('pii'), 1 << 31, 'to its end');
-is(state_of($node, q(INSERT INTO person VALUES (0, 'kanarialintu-'))), '53400', 'the next value is refused');
-is(state_of($node, q(INSERT INTO person VALUES (0, 'kanarialintu-'))), '53400', 'and so is the one after it');
-is(state_of($node, $parallel), '53400', 'in parallel mode too');
-is(sql('SELECT count(*) FROM person'), $rows + 256, 'and not stored');
-is(sql(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')), 3, 'what is stored can be searched');
+set_count(1, $limit - $margin - 1024);
+is(state_of($node, q(INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 10) i)),
+	'none: ', 'below the margin nothing changes');
+is(versions(), '1 primary', 'there is one key');
+set_count(1, $limit - $margin - 512);
+is(state_of($node, q(BEGIN; INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 1000) i; ROLLBACK)),
+	'none: ', 'a write that comes into the margin and is rolled back');
+is(versions(), '1 primary', 'leaves no key behind');
+set_count(1, $limit - $margin - 512);
+is(state_of($node, q(INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 1000) i)),
+	'none: ', 'one that is not');
+is(versions(), '1 enabled, 2 primary', 'makes the next key');
+is(by_version(), '1 ' . ($rows + 10 + 256) . ', 2 744', 'within its statement');
+is(sql(q(SELECT count(*) FROM gdpr.key_event WHERE action = 'rotate' AND name = 'pii' AND version = 2)), 1, 'and it is recorded');
+
+# Who makes it may take long: others go on with the old key and do not wait.
+set_count(2, $limit - $margin - 512);
+my $slow = $node->background_psql('postgres');
+$slow->query_safe(q(BEGIN; INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 1000) i));
+is(state_of($node, q(SET lock_timeout = '5s'; INSERT INTO person SELECT i, 'kanarialintu-' || i FROM generate_series(1, 1000) i)),
+	'none: ', 'a second writer does not wait for the first');
+like(by_version(), qr/, 2 1744$/, 'but goes on with the old key');
+$slow->query_safe('COMMIT');
+is(versions(), '1 enabled, 2 enabled, 3 primary', 'until the new one is committed');
+like(by_version(), qr/, 2 2000, 3 744$/, 'which the first writer used');
+
+# In parallel mode no key can be made: the margin is for that, and has an end.
+set_count(3, $limit);
+is(state_of($node, $parallel), '53400', 'at the very end a value is refused in parallel mode');
+is(state_of($node, 'BEGIN READ ONLY; ' . q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')),
+	'none: ' . sql(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')), 'what is stored can be searched');
+$slow->query_safe(q(BEGIN; SELECT gdpr.rotate_context('pii')));
+is(state_of($node, q(SET lock_timeout = '100ms'; INSERT INTO person VALUES (0, 'kanarialintu-'))), '55P03',
+	'in an ordinary statement it waits for who makes the next key');
+$slow->query_safe('ROLLBACK');
+is(state_of($node, q(INSERT INTO person VALUES (0, 'kanarialintu-'))), 'none: ', 'or makes it');
+like(versions(), qr/3 enabled, 4 primary/, 'which makes the key the next one');
+is(state_of($node, $parallel), 'none: 1000', 'for parallel mode too');
+$slow->quit;
+
+$rows = sql('SELECT count(*) FROM person');
 sql(q(CREATE TABLE moved (email enctext('other')); INSERT INTO moved SELECT email::enctext('other') FROM person));
-is(sql('SELECT count(*) FROM moved'), $rows + 256, 'and moved to another context');
+is(sql('SELECT count(*) FROM moved'), $rows, 'values of all keys are moved to another context');
 
 # --- a sequence that is missing
 
-sql("DROP SEQUENCE $sequence");
+sql('DROP SEQUENCE ' . ($sequence =~ s/_1$/_4/r));
 is(state_of($node, q(INSERT INTO person VALUES (0, 'kanarialintu-'))), '55000', 'without its count a key seals nothing');
-sql(q(INSERT INTO gdpr.context_key SELECT context, 2, 'enabled', root_id, wrapped FROM gdpr.context_key WHERE context = 'pii'));
-is(counted('pii'), "0\n0", 'a change of keys makes missing sequences');
-sql(q(DELETE FROM gdpr.context_key WHERE version = 2));
+sql(q(INSERT INTO gdpr.context_key SELECT context, 9, 'enabled', root_id, wrapped FROM gdpr.context_key WHERE context = 'pii' AND version = 4));
+is(sql(q(SELECT values_counted FROM gdpr.key_status WHERE context = 'pii' AND version = 4)), 0, 'a change of keys makes missing sequences');
+sql(q(DELETE FROM gdpr.context_key WHERE version = 9));
 
 # --- a read-only transaction and a standby count nothing
 
+my $sevens = sql(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7'));
 is(state_of($node, q(BEGIN READ ONLY; SELECT count(*) FROM person WHERE email = 'kanarialintu-7')),
-	'none: 3', 'a read-only transaction searches');
+	"none: $sevens", 'a read-only transaction searches');
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 is($standby->safe_psql('postgres', q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')),
-	3, 'a standby searches');
+	$sevens, 'a standby searches');
 is($standby->safe_psql('postgres', q(SELECT count(*) FROM person WHERE email::text LIKE 'kanarialintu-%')),
-	$rows + 256, 'and reads');
+	$rows, 'and reads');
 is($standby->safe_psql('postgres', q(SELECT 'kanarialintu-x'::enctext::text)), 'kanarialintu-x',
 	'and passes values along');
 sql(q(CREATE ROLE late; GRANT SELECT ON person TO late));
@@ -109,7 +164,7 @@ $node->wait_for_catchup($standby, 'replay');
 is(state_of($standby, $read), '42501', 'grants hold there');
 sql(q(SELECT gdpr.grant_context('pii', 'late')));
 $node->wait_for_catchup($standby, 'replay');
-is(state_of($standby, $read), 'none: ' . ($rows + 256), 'and their changes');
+is(state_of($standby, $read), "none: $rows", 'and their changes');
 $standby->stop;
 $node->stop;
 
