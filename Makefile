@@ -63,19 +63,25 @@ OBJS = \
 	src/base/sql.o \
 	src/base/type.o \
 	src/crypto/aead.o \
+	src/crypto/command.o \
 	src/crypto/confirm.o \
 	src/crypto/context.o \
 	src/crypto/context_trigger.o \
 	src/crypto/epoch.o \
+	src/crypto/epoch_end.o \
 	src/crypto/inflight.o \
 	src/crypto/key.o \
 	src/crypto/key_status.o \
 	src/crypto/keyring.o \
 	src/crypto/keyring_load.o \
+	src/crypto/keystore.o \
+	src/crypto/keystore_file.o \
+	src/crypto/keystore_program.o \
 	src/crypto/nonce.o \
 	src/crypto/provider_command.o \
 	src/crypto/provider_file.o \
 	src/crypto/random.o \
+	src/crypto/ready.o \
 	src/crypto/rewrap.o \
 	src/crypto/root.o \
 	src/crypto/rotate.o \

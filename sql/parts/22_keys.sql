@@ -3,14 +3,14 @@
 CREATE TABLE gdpr.key_event (
 	happened_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	session_role	name NOT NULL DEFAULT SESSION_USER,
-	action	text NOT NULL CHECK (action IN ('rotate', 'retire', 'destroy', 'rewrap')),
+	action	text NOT NULL CHECK (action IN ('rotate', 'retire', 'destroy', 'rewrap', 'end', 'restore')),
 	kind	text NOT NULL,
 	name	name,
 	version	integer
 );
 COMMENT ON TABLE gdpr.key_event IS 'what was done to keys, by whom and when; written by the functions that do it';
 COMMENT ON COLUMN gdpr.key_event.session_role IS 'the role that the session began as';
-COMMENT ON COLUMN gdpr.key_event.kind IS 'context: of a context''s values; tag: of a tag domain''s equality tags';
+COMMENT ON COLUMN gdpr.key_event.kind IS 'context: of a context''s values; tag: of a tag domain''s equality tags; epoch: of the keys of persons';
 COMMENT ON COLUMN gdpr.key_event.name IS 'the context or the tag domain; null: all of the database';
 REVOKE ALL ON gdpr.key_event FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('gdpr.key_event', '');

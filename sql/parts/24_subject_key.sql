@@ -3,14 +3,20 @@
 
 CREATE TABLE gdpr.subject_epoch (
 	epoch		integer PRIMARY KEY CHECK (epoch BETWEEN 1 AND 65535),
-	status		text NOT NULL CHECK (status IN ('primary', 'enabled', 'destroyed')),
+	status		text NOT NULL CHECK (status IN ('primary', 'enabled', 'emptied', 'destroyed')),
+	lineage		text CHECK (lineage ~ '^[0-9a-f]{16}$'),
 	root_id		text,
 	wrapped		bytea CHECK (pg_catalog.octet_length(wrapped) = 60),
-	created_at	timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	CHECK (status = 'destroyed' OR (root_id IS NOT NULL AND wrapped IS NOT NULL))
+	emptied_at	pg_lsn,
+	created_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	destroyed_at timestamptz,
+	CHECK (status = 'destroyed' OR (wrapped IS NULL) = (root_id IS NULL)),
+	CHECK (status = 'destroyed' OR wrapped IS NOT NULL OR lineage IS NOT NULL)
 );
 CREATE UNIQUE INDEX subject_epoch_primary ON gdpr.subject_epoch (status) WHERE status = 'primary';
-COMMENT ON TABLE gdpr.subject_epoch IS 'keys that wrap the keys of persons, each wrapped by a root key';
+COMMENT ON TABLE gdpr.subject_epoch IS 'keys that wrap the keys of persons, each wrapped by a root key: here, or in the keystore';
+COMMENT ON COLUMN gdpr.subject_epoch.lineage IS 'names the objects of this database in the keystore; null for a key that lies here';
+COMMENT ON COLUMN gdpr.subject_epoch.emptied_at IS 'the place in the WAL from which on no key is wrapped by it';
 COMMENT ON COLUMN gdpr.subject_epoch.root_id IS 'id of the root key that wraps it';
 COMMENT ON COLUMN gdpr.subject_epoch.wrapped IS 'nonce, encrypted key, authentication tag';
 COMMENT ON INDEX gdpr.subject_epoch_primary IS 'keys of new persons have one epoch';
@@ -48,3 +54,26 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gdpr.subj
 COMMENT ON TRIGGER changed ON gdpr.subject_epoch IS 'drops every process''s cache';
 ALTER TABLE gdpr.subject_key ENABLE ALWAYS TRIGGER changed;
 ALTER TABLE gdpr.subject_epoch ENABLE ALWAYS TRIGGER changed;
+
+CREATE FUNCTION gdpr.end_epoch() RETURNS text
+	AS 'MODULE_PATHNAME', 'gdpr_end_epoch'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.end_epoch() IS
+	'one step towards destroying the key that older copies of erased persons'' keys are wrapped by; the worker does them by itself';
+REVOKE ALL ON FUNCTION gdpr.end_epoch() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.restore_subject_keys(OUT restored bigint, OUT removed bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'gdpr_restore_subject_keys'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.restore_subject_keys() IS
+	'after an older backup was restored: takes the keys of all persons who are left from the keystore, and no others';
+REVOKE ALL ON FUNCTION gdpr.restore_subject_keys() FROM PUBLIC;
+
+CREATE FUNCTION gdpr.standby_ready(OUT item text, OUT ready boolean, OUT detail text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'gdpr_standby_ready'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.standby_ready() IS
+	'whether this server, a standby too, has library, root keys and keystore that go with its data';
+REVOKE ALL ON FUNCTION gdpr.standby_ready() FROM PUBLIC;

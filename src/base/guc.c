@@ -2,7 +2,7 @@
  * guc.c
  *	  Every setting of the extension, as one table.
  *
- * None is PGC_POSTMASTER: such a variable cannot be created once the server
+ * None is PGC_SIGHUP: such a variable cannot be created once the server
  * runs, and the library must load without shared_preload_libraries too (a
  * restore host, pg_upgrade, a configuration line that got lost).
  */
@@ -21,6 +21,9 @@ int gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
 char *gdpr_guc_purpose = NULL;
 int gdpr_guc_retention_delay = 0;
 char *gdpr_guc_root_key_command = NULL;
+char *gdpr_guc_keystore_command = NULL;
+char *gdpr_guc_keystore_path = NULL;
+int gdpr_guc_epoch_interval = 86400;
 char *gdpr_guc_root_key_file = NULL;
 char *gdpr_guc_subject = NULL;
 int gdpr_guc_worker_naptime = 60;
@@ -93,6 +96,20 @@ static const Setting settings[] = {
 			"Set for a database by CREATE EXTENSION; copies of the database do not have it.",
 	},
 	{
+		.name = "gdpr.epoch_interval",
+		.type = SETTING_INT,
+		.context = PGC_SIGHUP,
+		.variable = &gdpr_guc_epoch_interval,
+		.boot_number = 86400,
+		.min = 0,
+		.max = 366 * 86400,
+		.flags = GUC_UNIT_S,
+		.short_desc =
+			"How old an epoch of persons' keys becomes before an erasure ends it.",
+		.long_desc =
+			"Older copies of an erased person's key are readable until then.  Counts where a keystore is configured.",
+	},
+	{
 		.name = "gdpr.fiscal_year_end",
 		.type = SETTING_STRING,
 		.context = PGC_SUSET,
@@ -103,6 +120,28 @@ static const Setting settings[] = {
 			"The last day of the controller's financial year, as MM-DD.",
 		.long_desc =
 			"Counts for links that are kept from the end of the financial year.",
+	},
+	{
+		.name = "gdpr.keystore_command",
+		.type = SETTING_STRING,
+		.context = PGC_SIGHUP,
+		.flags = GUC_SUPERUSER_ONLY,
+		.variable = &gdpr_guc_keystore_command,
+		.boot_string = "",
+		.short_desc =
+			"Program that keeps, gives and destroys the epoch keys of persons' keys.",
+		.long_desc = "Give this or gdpr.keystore_path, not both.",
+	},
+	{
+		.name = "gdpr.keystore_path",
+		.type = SETTING_STRING,
+		.context = PGC_SIGHUP,
+		.flags = GUC_SUPERUSER_ONLY,
+		.variable = &gdpr_guc_keystore_path,
+		.boot_string = "",
+		.short_desc =
+			"Folder for the epoch keys of persons' keys, outside of the data directory.",
+		.long_desc = "Give this or gdpr.keystore_command, not both.",
 	},
 	{
 		.name = "gdpr.max_workers",

@@ -20,6 +20,9 @@ extern int gdpr_guc_output;
 extern char *gdpr_guc_purpose;
 extern int gdpr_guc_retention_delay; /* milliseconds */
 extern char *gdpr_guc_root_key_command;
+extern int gdpr_guc_epoch_interval; /* seconds */
+extern char *gdpr_guc_keystore_command;
+extern char *gdpr_guc_keystore_path;
 extern char *gdpr_guc_root_key_file;
 extern char *gdpr_guc_subject;
 extern int gdpr_guc_worker_naptime; /* seconds */

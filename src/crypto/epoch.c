@@ -3,10 +3,16 @@
  *	  Epoch keys: what the keys of persons are wrapped by.
  *
  * A root key wraps the epoch's key, and that the keys of all persons: another
- * root key needs one row written anew, and all wrapped keys of persons that
- * ever lay on a disk are worthless once an epoch's key is destroyed.
+ * root key needs one row, or one object of the keystore, written anew, and all
+ * wrapped keys of persons that ever lay on a disk are worthless once an epoch's
+ * key is destroyed.
+ *
+ * What came from the keystore is kept in memory of the server, which no core
+ * dump shows, because a keystore may be a program that takes its time.
  */
 #include "base/compat.h"
+
+#include <sys/mman.h>
 
 #include <openssl/crypto.h>
 
@@ -15,22 +21,29 @@
 #include "access/table.h"
 #include "base/errors.h"
 #include "base/sql.h"
+#include "catalog/pg_type.h"
 #include "crypto/epoch.h"
 #include "crypto/keyring_internal.h"
 #include "crypto/random.h"
 #include "crypto/subject_key.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #define EPOCH_TABLE "subject_epoch"
+
+/* A keystore that did not answer is not asked again before. */
+#define PATIENCE_MS 5000
 
 /* Columns of gdpr.subject_epoch. */
 enum
 {
 	COL_EPOCH = 1,
 	COL_STATUS,
+	COL_LINEAGE,
 	COL_ROOT_ID,
 	COL_WRAPPED
 };
@@ -39,7 +52,13 @@ typedef struct Epoch
 {
 	int32 number;
 	bool primary;
-	GdprAead *aead; /* NULL: its root key is not here, or it is destroyed */
+	bool destroyed;
+	bool kept_outside; /* in the keystore */
+	char lineage[GDPR_EPOCH_LINEAGE_LEN];
+	char root_id[GDPR_ROOT_ID_LEN];
+	uint8 wrapped[GDPR_WRAPPED_LEN];
+	GdprAead *aead; /* NULL until it is needed, and when it does not open */
+	TimestampTz failed_at;
 	struct Epoch *next;
 } Epoch;
 
@@ -60,49 +79,223 @@ gdpr_epoch_forget(void)
 	loaded = false;
 }
 
-static GdprAead *
-open_epoch(int32 number, Datum root_id, Datum wrapped)
-{
-	bytea *bytes = DatumGetByteaPP(wrapped);
-	uint8 key[GDPR_KEY_LEN];
-	GdprAead *aead = NULL;
+/* ---- keys of the keystore, for all processes ---- */
 
-	if (VARSIZE_ANY_EXHDR(bytes) != GDPR_WRAPPED_LEN ||
-		!gdpr_root_unwrap(TextDatumGetCString(root_id), GDPR_KIND_EPOCH, GDPR_EPOCH_NAME,
-						  (uint16) number, (uint8 *) VARDATA_ANY(bytes), key))
-		return NULL;
+#define REMEMBERED 32
+
+typedef struct Remembered
+{
+	char name[GDPR_KEYSTORE_NAME_LEN]; /* empty: free */
+	uint8 key[GDPR_KEY_LEN];
+} Remembered;
+
+typedef struct Memory
+{
+	int next;
+	Remembered keys[REMEMBERED];
+} Memory;
+
+static Memory *memory = NULL;
+
+void
+gdpr_epoch_startup(void)
+{
+	void *region;
+
+	if (IsUnderPostmaster || memory != NULL)
+		return;
+	region = mmap(NULL, sizeof(Memory), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (region == MAP_FAILED)
+		ereport(FATAL,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("could not map memory for epoch keys: %m")));
+#ifdef MADV_DONTDUMP
+	(void) madvise(region, sizeof(Memory), MADV_DONTDUMP);
+#endif
+	(void) mlock(region, sizeof(Memory));
+	memory = region;
+}
+
+static Remembered *
+find_remembered(const char *name)
+{
+	for (int i = 0; i < REMEMBERED; i++)
+	{
+		if (strcmp(memory->keys[i].name, name) == 0)
+			return &memory->keys[i];
+	}
+	return NULL;
+}
+
+static bool
+recall(const char *name, uint8 *key)
+{
+	Remembered *found;
+
+	LWLockAcquire(&gdpr_keyring_shared->lock, LW_SHARED);
+	found = find_remembered(name);
+	if (found != NULL)
+		memcpy(key, found->key, GDPR_KEY_LEN);
+	LWLockRelease(&gdpr_keyring_shared->lock);
+	return found != NULL;
+}
+
+static void
+remember(const char *name, const uint8 *key)
+{
+	Remembered *place;
+
+	LWLockAcquire(&gdpr_keyring_shared->lock, LW_EXCLUSIVE);
+	place = find_remembered(name);
+	if (place == NULL)
+	{
+		place = &memory->keys[memory->next];
+		memory->next = (memory->next + 1) % REMEMBERED;
+	}
+	memcpy(place->key, key, GDPR_KEY_LEN);
+	strlcpy(place->name, name, sizeof(place->name));
+	LWLockRelease(&gdpr_keyring_shared->lock);
+}
+
+void
+gdpr_epoch_wipe(const char *lineage, int32 epoch)
+{
+	Remembered *found;
+
+	LWLockAcquire(&gdpr_keyring_shared->lock, LW_EXCLUSIVE);
+	found = find_remembered(gdpr_epoch_object(lineage, epoch, "key"));
+	if (found != NULL)
+		OPENSSL_cleanse(found, sizeof(*found));
+	LWLockRelease(&gdpr_keyring_shared->lock);
+}
+
+/* ---- the keystore's objects ---- */
+
+const char *
+gdpr_epoch_object(const char *lineage, int32 epoch, const char *what)
+{
+	return psprintf("%s.%d.%s", lineage, epoch, what);
+}
+
+const char *
+gdpr_epoch_head(const char *lineage)
+{
+	return psprintf("%s.head", lineage);
+}
+
+/* "<root id> <wrapped key in hex>" */
+static bool
+parse_object(const StringInfoData *object, char *root_id, uint8 *wrapped)
+{
+	const char *space = memchr(object->data, ' ', object->len);
+	size_t id_length = space == NULL ? 0 : space - object->data;
+	const size_t hex_length = 2 * GDPR_WRAPPED_LEN;
+
+	if (id_length == 0 || id_length >= GDPR_ROOT_ID_LEN ||
+		(size_t) object->len < id_length + 1 + hex_length)
+		return false;
+	memcpy(root_id, object->data, id_length);
+	root_id[id_length] = '\0';
+	for (size_t i = 0; i < hex_length; i++)
+	{
+		if (!isxdigit((unsigned char) space[1 + i]))
+			return false;
+	}
+	return hex_decode(space + 1, hex_length, (char *) wrapped) ==
+		   GDPR_WRAPPED_LEN;
+}
+
+static void
+write_object(const char *lineage, int32 epoch, const uint8 *key, char *root_id)
+{
+	char hex[2 * GDPR_WRAPPED_LEN + 1] = {0};
+	uint8 wrapped[GDPR_WRAPPED_LEN];
+	char *object;
+
+	gdpr_root_wrap(GDPR_KIND_EPOCH, lineage, epoch, key, wrapped, root_id);
+	(void) hex_encode((const char *) wrapped, sizeof(wrapped), hex);
+	object = psprintf("%s %s\n", root_id, hex);
+	gdpr_keystore_write(gdpr_epoch_object(lineage, epoch, "key"), object,
+						strlen(object));
+}
+
+/* False when it is not there, cannot be had or does not open. */
+static bool
+read_object(const char *lineage, int32 epoch, char *root_id, uint8 *key)
+{
+	StringInfoData object;
+	uint8 wrapped[GDPR_WRAPPED_LEN];
+
+	initStringInfo(&object);
+	return gdpr_keystore_try_read(gdpr_epoch_object(lineage, epoch, "key"),
+								  &object) == NULL &&
+		   parse_object(&object, root_id, wrapped) &&
+		   gdpr_root_unwrap(root_id, GDPR_KIND_EPOCH, lineage, epoch, wrapped,
+							key);
+}
+
+bool
+gdpr_epoch_rewrap(const char *lineage, int32 epoch, char *root_id)
+{
+	char unused[GDPR_ROOT_ID_LEN];
+	uint8 key[GDPR_KEY_LEN];
+
+	if (!read_object(lineage, epoch, root_id, key))
+		return false;
 	PG_TRY();
 	{
-		aead = gdpr_aead_create(key);
+		write_object(lineage, epoch, key, unused);
 	}
 	PG_FINALLY();
 	{
 		OPENSSL_cleanse(key, sizeof(key));
 	}
 	PG_END_TRY();
-	return aead;
+	return true;
+}
+
+/* ---- the table ---- */
+
+static void
+take_text(char *to, size_t size, Datum value, bool isnull)
+{
+	if (isnull)
+		to[0] = '\0';
+	else
+		strlcpy(to, TextDatumGetCString(value), size);
 }
 
 static void
 read_epoch(HeapTuple tuple, TupleDesc columns)
 {
 	Epoch *epoch = MemoryContextAllocZero(TopMemoryContext, sizeof(Epoch));
-	bool no_root;
-	bool no_key;
 	bool isnull;
-	Datum root_id = heap_getattr(tuple, COL_ROOT_ID, columns, &no_root);
-	Datum wrapped = heap_getattr(tuple, COL_WRAPPED, columns, &no_key);
+	char *status;
+	Datum value;
 
 	/* In the list before anything can fail, so that it is freed again. */
 	epoch->next = epochs;
 	epochs = epoch;
 	epoch->number = DatumGetInt32(
 		heap_getattr(tuple, COL_EPOCH, columns, &isnull));
-	epoch->primary = strcmp(TextDatumGetCString(heap_getattr(tuple, COL_STATUS,
-															 columns, &isnull)),
-							"primary") == 0;
-	if (!no_root && !no_key)
-		epoch->aead = open_epoch(epoch->number, root_id, wrapped);
+	status = TextDatumGetCString(
+		heap_getattr(tuple, COL_STATUS, columns, &isnull));
+	epoch->primary = strcmp(status, "primary") == 0;
+	epoch->destroyed = strcmp(status, "destroyed") == 0;
+	value = heap_getattr(tuple, COL_LINEAGE, columns, &isnull);
+	take_text(epoch->lineage, sizeof(epoch->lineage), value, isnull);
+	value = heap_getattr(tuple, COL_ROOT_ID, columns, &isnull);
+	take_text(epoch->root_id, sizeof(epoch->root_id), value, isnull);
+	value = heap_getattr(tuple, COL_WRAPPED, columns, &isnull);
+	epoch->kept_outside = isnull;
+	if (!isnull &&
+		VARSIZE_ANY_EXHDR(DatumGetByteaPP(value)) == GDPR_WRAPPED_LEN)
+		memcpy(epoch->wrapped, VARDATA_ANY(DatumGetByteaPP(value)),
+			   GDPR_WRAPPED_LEN);
+	/* On a standby this is how the end of an epoch is learned of. */
+	if (epoch->destroyed)
+		gdpr_epoch_wipe(epoch->lineage, epoch->number);
 }
 
 /* A plain scan, as keyring_load.c reads its tables, and for the same reasons. */
@@ -126,12 +319,59 @@ load_epochs(void)
 	loaded = true;
 }
 
-static const Epoch *
+/* The key's bytes, from wherever it lies. */
+static bool
+fetch_key(const Epoch *epoch, uint8 *key)
+{
+	char unused[GDPR_ROOT_ID_LEN];
+	const char *name;
+
+	if (!epoch->kept_outside)
+		return gdpr_root_unwrap(epoch->root_id, GDPR_KIND_EPOCH,
+								GDPR_EPOCH_NAME, epoch->number, epoch->wrapped,
+								key);
+	name = gdpr_epoch_object(epoch->lineage, epoch->number, "key");
+	if (recall(name, key))
+		return true;
+	if (!read_object(epoch->lineage, epoch->number, unused, key))
+		return false;
+	remember(name, key);
+	return true;
+}
+
+static GdprAead *
+open_epoch(Epoch *epoch)
+{
+	uint8 key[GDPR_KEY_LEN];
+
+	if (epoch->aead != NULL || epoch->destroyed ||
+		(epoch->failed_at != 0 &&
+		 !TimestampDifferenceExceeds(epoch->failed_at, GetCurrentTimestamp(),
+									 PATIENCE_MS)))
+		return epoch->aead;
+	if (!fetch_key(epoch, key))
+	{
+		epoch->failed_at = GetCurrentTimestamp();
+		return NULL;
+	}
+	PG_TRY();
+	{
+		epoch->aead = gdpr_aead_create(key);
+	}
+	PG_FINALLY();
+	{
+		OPENSSL_cleanse(key, sizeof(key));
+	}
+	PG_END_TRY();
+	return epoch->aead;
+}
+
+static Epoch *
 find_epoch(int32 number)
 {
 	if (!loaded)
 		load_epochs();
-	for (const Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
+	for (Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
 	{
 		if (epoch->number == number)
 			return epoch;
@@ -139,12 +379,12 @@ find_epoch(int32 number)
 	return NULL;
 }
 
-static const Epoch *
+static Epoch *
 find_primary(void)
 {
 	if (!loaded)
 		load_epochs();
-	for (const Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
+	for (Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
 	{
 		if (epoch->primary)
 			return epoch;
@@ -152,7 +392,98 @@ find_primary(void)
 	return NULL;
 }
 
+bool
+gdpr_epoch_is_available(int32 number)
+{
+	Epoch *epoch = find_epoch(number);
+
+	return epoch != NULL && open_epoch(epoch) != NULL;
+}
+
 /* ---- making one ---- */
+
+static void
+choose_lineage(char *lineage)
+{
+	uint8 random[(GDPR_EPOCH_LINEAGE_LEN - 1) / 2];
+
+	for (const Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
+	{
+		if (epoch->lineage[0] != '\0')
+		{
+			strlcpy(lineage, epoch->lineage, GDPR_EPOCH_LINEAGE_LEN);
+			return;
+		}
+	}
+	gdpr_random_bytes(random, sizeof(random));
+	(void) hex_encode((const char *) random, sizeof(random), lineage);
+	lineage[GDPR_EPOCH_LINEAGE_LEN - 1] = '\0';
+}
+
+/* Durable in the keystore before the transaction that first uses it commits. */
+static void
+make_outside(const char *lineage, int32 number)
+{
+	char root_id[GDPR_ROOT_ID_LEN];
+	uint8 key[GDPR_KEY_LEN];
+
+	gdpr_random_key(key, sizeof(key));
+	PG_TRY();
+	{
+		write_object(lineage, number, key, root_id);
+	}
+	PG_FINALLY();
+	{
+		OPENSSL_cleanse(key, sizeof(key));
+	}
+	PG_END_TRY();
+}
+
+static void
+insert_outside(const char *lineage, int32 number)
+{
+	Oid types[] = {INT4OID, TEXTOID};
+	Datum values[] = {Int32GetDatum(number), CStringGetTextDatum(lineage)};
+
+	(void)
+		gdpr_sql_run("INSERT INTO gdpr.subject_epoch (epoch, status, lineage)"
+					 " VALUES ($1, 'primary', $2)",
+					 2, types, values, NULL, false, SPI_OK_INSERT);
+}
+
+static int32
+newest_number(void)
+{
+	int32 newest = 0;
+
+	for (const Epoch *epoch = epochs; epoch != NULL; epoch = epoch->next)
+		newest = Max(newest, epoch->number);
+	return newest;
+}
+
+int32
+gdpr_epoch_make(void)
+{
+	char lineage[GDPR_EPOCH_LINEAGE_LEN];
+	int32 number;
+
+	load_epochs();
+	number = newest_number() + 1;
+	if (gdpr_keystore_exists())
+	{
+		choose_lineage(lineage);
+		make_outside(lineage, number);
+		(void) gdpr_sql_run("UPDATE gdpr.subject_epoch SET status = 'enabled' "
+							"WHERE status = 'primary'",
+							0, NULL, NULL, NULL, false, SPI_OK_UPDATE);
+		insert_outside(lineage, number);
+	}
+	else
+		number = gdpr_key_rotate(GDPR_KIND_EPOCH, GDPR_EPOCH_NAME);
+	CommandCounterIncrement();
+	gdpr_epoch_forget();
+	return number;
+}
 
 /* Whoever comes second waits, and finds the other's. */
 static void
@@ -160,17 +491,14 @@ make_first(void)
 {
 	gdpr_keyring_lock();
 	gdpr_epoch_forget();
-	if (find_primary() != NULL)
-		return;
-	gdpr_key_insert(GDPR_KIND_EPOCH, GDPR_EPOCH_NAME, 1);
-	CommandCounterIncrement();
-	gdpr_epoch_forget();
+	if (find_primary() == NULL)
+		(void) gdpr_epoch_make();
 }
 
 static const Epoch *
 require_primary(void)
 {
-	const Epoch *epoch = find_primary();
+	Epoch *epoch = find_primary();
 	GdprSqlScope scope;
 
 	if (epoch == NULL)
@@ -181,11 +509,11 @@ require_primary(void)
 		gdpr_sql_end_own(&scope);
 		epoch = find_primary();
 	}
-	if (epoch == NULL || epoch->aead == NULL)
+	if (epoch == NULL || open_epoch(epoch) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
 				 errmsg("the key that wraps the keys of persons is not available"),
-				 errhint("Its root key is not among those that the server started with.")));
+				 errhint("Its root key or the keystore is missing; after a backup was restored, run gdpr.restore_subject_keys().")));
 	return epoch;
 }
 
@@ -214,10 +542,10 @@ bool
 gdpr_epoch_unwrap(int32 number, const uint8 *id, const uint8 *subject,
 				  const uint8 *wrapped, uint8 *key)
 {
-	const Epoch *epoch = find_epoch(number);
+	Epoch *epoch = find_epoch(number);
 	uint8 aad[AAD_LEN];
 
-	if (epoch == NULL || epoch->aead == NULL)
+	if (epoch == NULL || open_epoch(epoch) == NULL)
 		return false;
 	build_aad(id, subject, aad);
 	return gdpr_aead_open(epoch->aead, wrapped, aad, sizeof(aad),

@@ -17,6 +17,7 @@
 #include <openssl/sha.h>
 
 #include "access/xact.h"
+#include "crypto/epoch.h"
 #include "crypto/keyring_internal.h"
 #include "base/errors.h"
 #include "miscadmin.h"
@@ -430,6 +431,7 @@ gdpr_keyring_shmem_startup(void)
 						  "gdpr_ext_root_keys");
 	LWLockRelease(AddinShmemInitLock);
 	gdpr_root_startup();
+	gdpr_epoch_startup();
 }
 
 void

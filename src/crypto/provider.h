@@ -2,11 +2,8 @@
  * provider.h
  *	  Where root keys come from.
  *
- * A provider is named by the setting that selects it.  Both providers of
- * today only give keys.  A keystore that can also keep new keys and destroy
- * old ones adds members "write" and "destroy" of the same shape as "read";
- * a provider that cannot do them leaves them NULL, and the verbs that need
- * them then refuse.  They are absent until something calls them.
+ * A provider is named by the setting that selects it, and gives keys, no more:
+ * what keeps new ones and destroys old ones is a keystore (keystore.h).
  */
 #ifndef GDPR_PROVIDER_H
 #define GDPR_PROVIDER_H
@@ -30,5 +27,11 @@ typedef struct GdprProvider
 
 extern const GdprProvider gdpr_provider_file;
 extern const GdprProvider gdpr_provider_command;
+
+/*
+ * Is the resolved path in the data directory, or in anything else that base
+ * backups take along with it?
+ */
+extern bool gdpr_provider_file_in_data_directory(const char *path);
 
 #endif /* GDPR_PROVIDER_H */

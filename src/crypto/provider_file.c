@@ -54,9 +54,8 @@ is_in_tablespace(const char *path)
 	return found;
 }
 
-/* The directory and everything that base backups take along with it. */
-static bool
-is_in_data_directory(const char *path)
+bool
+gdpr_provider_file_in_data_directory(const char *path)
 {
 	char wal[MAXPGPATH];
 
@@ -117,7 +116,7 @@ read_file(const char *path, char *buffer, size_t *length)
 	if (realpath(path, real) == NULL)
 		return errno == ENOENT ? "the file does not exist"
 							   : "the path cannot be resolved";
-	if (is_in_data_directory(real))
+	if (gdpr_provider_file_in_data_directory(real))
 		return "the file is inside the data directory or a tablespace, where backups would take the key along";
 	fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)

@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
+#include "crypto/epoch.h"
 #include "crypto/keyring_internal.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -157,6 +158,34 @@ rewrap_table(const WrappedTable *table, const char *primary,
 	return outcome;
 }
 
+/* Keys of epochs in the keystore: what they are wrapped by is there, too. */
+static void
+rewrap_outside(const char *primary, Outcome *outcome, MemoryContext caller)
+{
+	uint64 count = gdpr_sql_run(
+		"SELECT lineage, epoch FROM gdpr.subject_epoch "
+		"WHERE lineage IS NOT NULL AND status <> 'destroyed' ORDER BY epoch",
+		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		char *lineage = SPI_getvalue(rows->vals[i], rows->tupdesc, 1);
+		char *epoch = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
+		char before[GDPR_ROOT_ID_LEN];
+
+		if (!gdpr_epoch_rewrap(lineage, pg_strtoint32(epoch), before))
+			outcome->unavailable = accumArrayResult(
+				outcome->unavailable,
+				CStringGetTextDatum(psprintf("%s %s", lineage, epoch)), false,
+				TEXTOID, caller);
+		else if (strcmp(before, primary) == 0)
+			outcome->unchanged++;
+		else
+			outcome->rewrapped++;
+	}
+}
+
 static void
 put_outcome(FunctionCallInfo fcinfo, const char *kind, Outcome *outcome)
 {
@@ -188,6 +217,8 @@ gdpr_rewrap_keys(PG_FUNCTION_ARGS)
 	for (int i = 0; i < lengthof(tables); i++)
 	{
 		outcomes[i] = rewrap_table(&tables[i], roots[0].id, caller);
+		if (strcmp(tables[i].kind, GDPR_KIND_EPOCH) == 0)
+			rewrap_outside(roots[0].id, &outcomes[i], caller);
 		if (outcomes[i].rewrapped > 0)
 			gdpr_key_record("rewrap", tables[i].kind, NULL, 0);
 	}

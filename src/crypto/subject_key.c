@@ -100,7 +100,7 @@ static Oid id_index_oid;
 static Oid subject_index_oid;
 
 static bool stale = false;
-static bool made_any = false;		/* in this transaction */
+static bool made_any = false;	   /* in this transaction */
 static uint64 seen_generation = 0; /* of the root keys */
 
 /* ---- the cache ---- */

@@ -14,6 +14,7 @@
 #include "base/guc.h"
 #include "base/sql.h"
 #include "commands/extension.h"
+#include "crypto/epoch_end.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -71,9 +72,16 @@ run_retention(void)
 	(void) gdpr_retention_run_due(boundary);
 }
 
+static void
+end_epoch(void)
+{
+	gdpr_epoch_end_run_due(boundary);
+}
+
 static const Task tasks[] = {
 	{"gdpr_ext: partitions of the audit log", gdpr_audit_ensure_partitions},
 	{"gdpr_ext: retention", run_retention},
+	{"gdpr_ext: keys of persons", end_epoch},
 };
 
 static void
