@@ -101,6 +101,7 @@ OBJS = \
 	src/enctype/guard.o \
 	src/enctype/guard_drop.o \
 	src/enctype/guard_statistics.o \
+	src/enctype/hint.o \
 	src/enctype/input.o \
 	src/enctype/keep.o \
 	src/enctype/kind.o \
@@ -116,6 +117,7 @@ OBJS = \
 	src/enctype/refuse_rows.o \
 	src/enctype/rewrite.o \
 	src/enctype/seal.o \
+	src/enctype/search.o \
 	src/enctype/stats.o \
 	src/enctype/text.o \
 	src/enctype/typetree.o \

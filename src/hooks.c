@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
+#include "enctype/hint.h"
 #include "enctype/keep.h"
 #include "enctype/leak.h"
 #include "enctype/rewrite.h"
@@ -298,6 +299,7 @@ static void
 emit_log(ErrorData *edata)
 {
 	gdpr_leak_report(edata);
+	gdpr_hint_report(edata);
 	if (previous_emit_log)
 		previous_emit_log(edata);
 }

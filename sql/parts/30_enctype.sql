@@ -304,6 +304,12 @@ CREATE CAST (@extschema@.@type@ AS @target@)
 COMMENT ON CAST (@extschema@.@type@ AS @target@) IS 'decrypts; needs the read privilege on the context';
 --@end
 
+CREATE FUNCTION gdpr.encitext_folded(@extschema@.encitext) RETURNS text
+	AS 'MODULE_PATHNAME', 'gdpr_encitext_folded'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION gdpr.encitext_folded(@extschema@.encitext) IS
+	'plaintext of encitext, folded as its equality does; needs the read privilege on the context';
+
 -- From one type of text to another, only when asked for.
 
 --@each type | source
@@ -510,3 +516,12 @@ CREATE FUNCTION gdpr.@type@_probe(text, integer) RETURNS @extschema@.@type@
 COMMENT ON FUNCTION gdpr.@type@_probe(text, integer) IS
 	'makes a string comparable with the values of a context; needs the search privilege';
 --@end
+
+CREATE FUNCTION gdpr.searches(
+		OUT role name, OUT context name, OUT tags bigint,
+		OUT first timestamp with time zone, OUT last timestamp with time zone)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'gdpr_searches'
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION gdpr.searches() IS
+	'how many tags this session made for searches, by role and context';

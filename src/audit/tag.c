@@ -42,23 +42,26 @@ encrypted_text(Datum value)
 	return hex;
 }
 
-/* What it holds; nobody sees it.  NULL without the key. */
+/* What it holds, as its equality sees it; nobody else does.  NULL without the key. */
 static char *
 opened_text(Datum value)
 {
 	GdprBytes bytes = gdpr_value_bytes(PG_DETOAST_DATUM_PACKED(value));
 	GdprEnvelope env;
-	uint8 *payload;
+	GdprBytes payload;
+	uint8 *buffer;
 
 	if (gdpr_envelope_parse(bytes.data, bytes.length, &env) !=
 			GDPR_ENVELOPE_OK ||
 		env.nonce == NULL)
 		return NULL;
-	payload = palloc(env.length + 1);
-	if (gdpr_value_open(&env, payload) != GDPR_OPENED)
+	buffer = palloc(env.length + 1);
+	if (gdpr_value_open(&env, buffer) != GDPR_OPENED)
 		return NULL;
-	payload[env.length] = '\0';
-	return (char *) payload;
+	payload.data = buffer;
+	payload.length = env.length;
+	payload = gdpr_kind_canonical(GDPR_ENVELOPE_KIND(&env), payload);
+	return pnstrdup((const char *) payload.data, payload.length);
 }
 
 static char *

@@ -22,6 +22,7 @@ GDPR_FUNCTION(gdpr_enctype_to_name);
 GDPR_FUNCTION(gdpr_enctype_to_json);
 GDPR_FUNCTION(gdpr_enctype_to_jsonb);
 GDPR_FUNCTION(gdpr_enctype_to_base);
+GDPR_FUNCTION(gdpr_encitext_folded);
 GDPR_FUNCTION(gdpr_enctype_cat_text);
 GDPR_FUNCTION(gdpr_text_cat_enctype);
 GDPR_FUNCTION(gdpr_enctype_cat_enctype);
@@ -152,6 +153,24 @@ plaintext(struct varlena *value)
 		return payload;
 	return cstring_to_text_with_len((const char *) shown.data,
 									(int) shown.length);
+}
+
+/* The plaintext as equality sees it, in which a person has one name. */
+Datum
+gdpr_encitext_folded(PG_FUNCTION_ARGS)
+{
+	const GdprKind *kind;
+	struct varlena *payload = open_value(PG_GETARG_VARLENA_PP(0), &kind);
+	GdprBytes folded;
+	GdprBytes shown;
+
+	if (payload == NULL)
+		PG_RETURN_NULL();
+	folded = gdpr_kind_canonical(kind->kind, gdpr_value_bytes(payload));
+	if (!kind->print(folded, &shown))
+		raise_not_shown();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len((const char *) shown.data,
+											  (int) shown.length));
 }
 
 /* To any type that the server casts the base type to. */

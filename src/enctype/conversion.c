@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "base/input.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "enctype/conversion.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
@@ -25,6 +26,13 @@ struct GdprConversion
 	FmgrInfo set_typmod; /* fn_oid is 0 for a type without modifiers */
 };
 
+/* The server's cast from float8 to numeric keeps 15 digits of 17. */
+static bool
+loses_digits(Oid source, Oid target)
+{
+	return (source == FLOAT4OID || source == FLOAT8OID) && target == NUMERICOID;
+}
+
 static void
 find_function(GdprConversion *conversion, MemoryContext context)
 {
@@ -34,6 +42,8 @@ find_function(GdprConversion *conversion, MemoryContext context)
 	conversion->path = find_coercion_pathway(conversion->target,
 											 conversion->source,
 											 COERCION_EXPLICIT, &function);
+	if (loses_digits(conversion->source, conversion->target))
+		conversion->path = COERCION_PATH_COERCEVIAIO;
 	switch (conversion->path)
 	{
 		case COERCION_PATH_RELABELTYPE:

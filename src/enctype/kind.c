@@ -28,3 +28,12 @@ gdpr_kind_by_name(const char *type_name)
 	}
 	return NULL;
 }
+
+GdprBytes
+gdpr_kind_canonical(uint8 kind, GdprBytes payload)
+{
+	const GdprKind *type = gdpr_kind_of(kind);
+
+	return type != NULL && type->canonical != NULL ? type->canonical(payload)
+												   : payload;
+}

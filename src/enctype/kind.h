@@ -101,6 +101,9 @@ extern const GdprKind *gdpr_kind_of(uint8 kind);
 /* NULL for a name that is no encrypted type's. */
 extern const GdprKind *gdpr_kind_by_name(const char *type_name);
 
+/* The bytes that equality compares, those of the payload without equality. */
+extern GdprBytes gdpr_kind_canonical(uint8 kind, GdprBytes payload);
+
 /* text.c, for the kinds whose payload is text in UTF-8. */
 extern bool gdpr_text_parse(const GdprKind *kind, GdprBytes text,
 							Node *escontext, GdprBytes *payload);

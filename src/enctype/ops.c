@@ -97,15 +97,6 @@ typedef struct Plain
 	uint8 *payload;
 } Plain;
 
-static GdprBytes
-canonical_of(uint8 kind_number, GdprBytes payload)
-{
-	const GdprKind *kind = gdpr_kind_of(kind_number);
-
-	return kind != NULL && kind->canonical != NULL ? kind->canonical(payload)
-												   : payload;
-}
-
 /*
  * Opens a loose value; false when it does not open, which only happens to one
  * that outlived its server run.
@@ -125,7 +116,7 @@ open_loose(const Operand *op, Plain *plain)
 	payload.length = env.length;
 	if (gdpr_value_open(&env, plain->payload) != GDPR_OPENED)
 		return false;
-	plain->canonical = canonical_of(GDPR_ENVELOPE_KIND(&env), payload);
+	plain->canonical = gdpr_kind_canonical(GDPR_ENVELOPE_KIND(&env), payload);
 	return true;
 }
 
@@ -235,7 +226,8 @@ static bool
 loose_equals_text(const Operand *loose, text *string)
 {
 	GdprBytes payload = gdpr_text_to_payload(gdpr_value_bytes(string));
-	GdprBytes asked = canonical_of(GDPR_ENVELOPE_KIND(&loose->env), payload);
+	GdprBytes asked = gdpr_kind_canonical(GDPR_ENVELOPE_KIND(&loose->env),
+										  payload);
 	Plain plain;
 
 	return open_loose(loose, &plain) &&

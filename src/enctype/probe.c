@@ -5,12 +5,14 @@
  * The planner wraps a literal or parameter that is compared with a context's
  * values into gdpr.enctext_probe.  Making a tag is what the search privilege
  * protects, so it is checked here, at run time and for the current user: no
- * plan holds a tag.
+ * plan holds a tag.  Every tag that is made for a search is made by
+ * gdpr_probe_tag, which counts it (search.c).
  */
 #include "base/compat.h"
 
 #include "base/errors.h"
 #include "enctype/probe.h"
+#include "enctype/search.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -111,6 +113,7 @@ gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash,
 	}
 	context = gdpr_value_context(hash);
 	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_SEARCH);
+	gdpr_search_count(GetUserId(), context);
 	actual = generation != 0 ? generation : context->tag_generation;
 	if (source->is_sealed)
 		make_tag_of_sealed(source, context, actual, tag);

@@ -16,6 +16,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /* The type of an array's elements below domains; InvalidOid for no array. */
@@ -183,6 +184,23 @@ gdpr_refuse_extreme(MinMaxExpr *extreme)
 		if (sorts_by_tag(lfirst(cell)))
 			gdpr_refuse_order();
 	}
+}
+
+/*
+ * PostgreSQL assigns any value to any string type (citext, say) by printing it,
+ * unless there is a cast.  From the encrypted types to its own strings there
+ * is; other types' strings, rows and arrays of rows come here.
+ */
+void
+gdpr_refuse_assignment(CoerceViaIO *conversion)
+{
+	if (conversion->coerceformat == COERCE_IMPLICIT_CAST &&
+		gdpr_typetree_look(exprType((Node *) conversion->arg), -1).encrypted)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("an encrypted value does not become a value of type %s by assignment",
+						format_type_be(conversion->resulttype)),
+				 errhint("Cast it, as a role that may read the plaintext: value::text.")));
 }
 
 void

@@ -21,6 +21,9 @@ extern void gdpr_refuse_aggregate(Aggref *aggregate);
 extern void gdpr_refuse_extreme(MinMaxExpr *extreme);
 extern void gdpr_refuse_set_operation(SetOperationStmt *setop);
 
+/* Raises 42804 when an encrypted value becomes a string that nobody asked for. */
+extern void gdpr_refuse_assignment(CoerceViaIO *conversion);
+
 /*
  * refuse_rows.c: comparisons of whole rows and orders of arrays; nothing
  * happens for any other operator.

@@ -557,6 +557,9 @@ query_walker(Node *node, void *unused)
 		case T_Aggref:
 			gdpr_refuse_aggregate((Aggref *) node);
 			break;
+		case T_CoerceViaIO:
+			gdpr_refuse_assignment((CoerceViaIO *) node);
+			break;
 		case T_MinMaxExpr:
 			gdpr_refuse_extreme((MinMaxExpr *) node);
 			break;

@@ -58,6 +58,20 @@ base_type(Form_pg_attribute att, int32 *typmod)
 	return getBaseTypeAndTypmod(att->atttypid, typmod);
 }
 
+/* The type that a mask's text has to be of: of an encrypted column its base. */
+static Oid
+plain_type(Oid type, int32 *typmod)
+{
+	Oid plain;
+
+	type = getBaseTypeAndTypmod(type, typmod);
+	plain = gdpr_enctype_base(type);
+	if (!OidIsValid(plain))
+		return type;
+	*typmod = -1;
+	return plain;
+}
+
 /* How many characters fit, or -1 when as many as one likes. */
 static int
 text_limit(Oid type, int32 typmod)
@@ -75,8 +89,6 @@ is_text_like(Oid type)
 	char category;
 	bool preferred;
 
-	if (gdpr_enctype_is(type))
-		return true;
 	get_type_category_preferred(type, &category, &preferred);
 	return category == TYPCATEGORY_STRING;
 }
@@ -205,8 +217,8 @@ column_conflict(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 {
 	const char *conflict = NULL;
 	bool null = mask->strategy == GDPR_MASK_NULL;
-	int32 typmod;
-	Oid type = base_type(att, &typmod);
+	int32 typmod = att->atttypmod;
+	Oid type = plain_type(att->atttypid, &typmod);
 
 	if (null && (att->attnotnull || domain_not_null(att->atttypid)))
 		return "the column is NOT NULL and has no mask but null";
@@ -242,21 +254,30 @@ gdpr_mask_conflict(Oid relid, AttrNumber attnum, const GdprMask *mask)
 	return conflict;
 }
 
+/* An encrypted column's own input would want the keys. */
+static bool
+takes_constant(Form_pg_attribute att, const char *constant)
+{
+	Oid plain = gdpr_enctype_base(getBaseType(att->atttypid));
+	Datum ignored;
+
+	if (OidIsValid(plain))
+		return gdpr_input_try(plain, -1, constant, &ignored);
+	return gdpr_input_try(att->atttypid, att->atttypmod, constant, &ignored);
+}
+
 static void
 check_column(Relation rel, Form_pg_attribute att, const GdprMask *mask)
 {
 	const char *conflict = column_conflict(rel, att, mask);
 	int32 typmod;
 	Oid type = base_type(att, &typmod);
-	Datum ignored;
 
 	if (att->attgenerated != '\0')
 		conflict =
 			"the column is generated and follows the columns that it is made of";
 	else if (conflict == NULL && mask->strategy == GDPR_MASK_CONSTANT &&
-			 !gdpr_enctype_is(type) &&
-			 !gdpr_input_try(att->atttypid, att->atttypmod, mask->constant,
-							 &ignored))
+			 !takes_constant(att, mask->constant))
 		conflict = "the constant is no value of the column's type";
 	if (conflict != NULL)
 		ereport(ERROR,
@@ -340,7 +361,7 @@ gdpr_mask_pseudonym(Oid relid, AttrNumber attnum, const uint8 *bytes)
 	Oid collation;
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
-	type = getBaseTypeAndTypmod(type, &typmod);
+	type = plain_type(type, &typmod);
 	switch (type)
 	{
 		case INT4OID:

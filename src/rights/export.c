@@ -60,9 +60,13 @@ column_text(Form_pg_attribute att)
 	Oid element = get_element_type(type);
 
 	if (gdpr_enctype_is(type))
-		return psprintf("(c.%s)::pg_catalog.text AS %s", name, name);
+		return psprintf("(c.%s)::%s AS %s", name,
+						gdpr_ident_type(gdpr_enctype_base(type), -1), name);
 	if (OidIsValid(element) && gdpr_enctype_is(getBaseType(element)))
-		return psprintf("(c.%s)::pg_catalog.text[] AS %s", name, name);
+		return psprintf("(c.%s)::%s[] AS %s", name,
+						gdpr_ident_type(gdpr_enctype_base(getBaseType(element)),
+										-1),
+						name);
 	if (gdpr_type_has_foreign_scalar(type))
 		return printed_text(name, OidIsValid(element));
 	return psprintf("c.%s", name);

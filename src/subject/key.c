@@ -82,6 +82,8 @@ gdpr_key_canonical(Oid type, const char *expression)
 	bool preferred;
 
 	get_type_category_preferred(type, &category, &preferred);
+	if (gdpr_enctype_kind(type) == &gdpr_kind_folded)
+		return psprintf("gdpr.encitext_folded(%s)", expression);
 	if (gdpr_enctype_is(type) || category == TYPCATEGORY_STRING)
 		return psprintf("(%s)::pg_catalog.text", expression);
 	return psprintf("pg_catalog.format('%%s', %s)", expression);

@@ -491,10 +491,16 @@ differs(const GdprPlanUpdate *update, const GdprPlanSet *set, int number)
 	equality = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
 	if (context != NULL)
 	{
+		char *plain = gdpr_ident_type(gdpr_enctype_base(type), -1);
+
+		/* As the plain type prints them, in whatever way they were written. */
 		equality = InvalidOid;
-		value = set->pseudonyms != NULL
-					? psprintf("m.v%d", number)
-					: quote_literal_cstr(set->mask.constant);
+		name = psprintf("(%s)::%s", name, plain);
+		value = psprintf("(%s)::pg_catalog.text::%s",
+						 set->pseudonyms != NULL
+							 ? psprintf("m.v%d", number)
+							 : quote_literal_cstr(set->mask.constant),
+						 plain);
 	}
 	if (OidIsValid(equality))
 		return psprintf("(%s IS NOT NULL AND NOT (%s %s %s))", name, name,

@@ -50,7 +50,7 @@ SELECT p.oid::regprocedure || ': PUBLIC may execute it'
 FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
 WHERE has_function_privilege('public', p.oid, 'EXECUTE')
   AND p.proname !~ '(^|_)enc(text|itext|secret|bytea|jsonb|numeric|int8|date|timestamptz|type)(_|$)'
-  AND p.proname NOT IN ('begin_work', 'own_key', 'row_access')
+  AND p.proname NOT IN ('begin_work', 'own_key', 'row_access', 'searches')
   AND NOT 'internal'::regtype::oid = ANY (p.proargtypes)     -- SQL cannot call it
 UNION ALL
 SELECT c.oid::regclass || ': PUBLIC may ' || a.privilege_type
