@@ -198,7 +198,7 @@ CREATE FUNCTION gdpr.encrypt_column(
 	AS 'MODULE_PATHNAME', 'gdpr_convert_encrypt'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) IS
-	'encrypts a text column in place; options "type" (enctext, encsecret) and "dry_run"';
+	'encrypts a column in place; options "type" (default: what fits the column) and "dry_run"';
 REVOKE ALL ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.decrypt_column(
@@ -208,7 +208,7 @@ CREATE FUNCTION gdpr.decrypt_column(
 	AS 'MODULE_PATHNAME', 'gdpr_convert_decrypt'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.decrypt_column(regclass, name, jsonb) IS
-	'makes an encrypted column plain again; options "type" (default text) and "dry_run"';
+	'makes an encrypted column plain again; options "type" (default: what was encrypted) and "dry_run"';
 REVOKE ALL ON FUNCTION gdpr.decrypt_column(regclass, name, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.check_column(

@@ -19,6 +19,7 @@
 #include "enctype/guard.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -97,22 +98,70 @@ find_column(Oid relid, Name name)
 	return column;
 }
 
-/* Types whose values are text and nothing else. */
-static bool
-is_plain_text(Oid typid)
+/* What a column becomes when nobody says otherwise. */
+static const struct
 {
-	HeapTuple tuple;
+	Oid plain;
+	const GdprKind *kind;
+} defaults[] = {
+	{TEXTOID, &gdpr_kind_text},
+	{VARCHAROID, &gdpr_kind_text},
+	{BPCHAROID, &gdpr_kind_text},
+	{NAMEOID, &gdpr_kind_text},
+	{BYTEAOID, &gdpr_kind_bytes},
+	{JSONOID, &gdpr_kind_json},
+	{JSONBOID, &gdpr_kind_json},
+	{NUMERICOID, &gdpr_kind_numeric},
+	{FLOAT4OID, &gdpr_kind_numeric},
+	{FLOAT8OID, &gdpr_kind_numeric},
+	{INT2OID, &gdpr_kind_int8},
+	{INT4OID, &gdpr_kind_int8},
+	{INT8OID, &gdpr_kind_int8},
+	{DATEOID, &gdpr_kind_date},
+	{TIMESTAMPOID, &gdpr_kind_timestamptz},
+	{TIMESTAMPTZOID, &gdpr_kind_timestamptz},
+};
+
+static bool
+is_citext(Oid typid)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
 	bool result;
 
-	if (typid == TEXTOID || typid == VARCHAROID || typid == BPCHAROID)
-		return true;
-	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(typid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	result = strcmp(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname),
 					"citext") == 0;
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/* NULL for a type that cannot be encrypted. */
+static const GdprKind *
+default_kind(Oid typid)
+{
+	for (int i = 0; i < lengthof(defaults); i++)
+	{
+		if (defaults[i].plain == typid)
+			return defaults[i].kind;
+	}
+	return is_citext(typid) ? &gdpr_kind_folded : NULL;
+}
+
+/* The type that a column is read as on its way: of citext text. */
+static Oid
+source_type(Oid typid)
+{
+	return is_citext(typid) ? TEXTOID : typid;
+}
+
+static bool
+is_assignable(Oid source, Oid target)
+{
+	Oid function;
+
+	return find_coercion_pathway(target, source, COERCION_ASSIGNMENT,
+								 &function) != COERCION_PATH_NONE;
 }
 
 static void
@@ -133,11 +182,11 @@ put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
 /*
  * What depends on the column, into the result; returns the names of what
  * stands in the way, or NULL.  A default is named by its column alone: it may
- * hold a value.
+ * hold a value.  kind is what the column becomes, NULL when it becomes plain.
  */
 static char *
 report_dependents(FunctionCallInfo fcinfo, const Column *column,
-				  bool default_blocks)
+				  const GdprKind *kind)
 {
 	GdprSqlScope scope;
 	Oid argtypes[] = {REGCLASSOID, NAMEOID};
@@ -164,9 +213,15 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column,
 		bool blocking = SPI_getvalue(row, columns, 4) != NULL;
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 
-		if (default_blocks && strcmp(item, "default") == 0)
+		if (kind == NULL && strcmp(item, "default") == 0)
 		{
 			action = "drop it, and set it again after";
+			blocking = true;
+		}
+		if (kind != NULL && kind->canonical == NULL &&
+			strcmp(item, "index") == 0 && !blocking)
+		{
+			action = psprintf("drop it: %s has no equality", kind->type_name);
 			blocking = true;
 		}
 		put_row(fcinfo, item, object, action, blocking);
@@ -276,18 +331,28 @@ report_roles(FunctionCallInfo fcinfo, const Column *column,
 	gdpr_sql_end_own(&scope);
 }
 
-static Oid
-encrypted_type(const char *name)
+/* The encrypted type that an option names, or the default. */
+static const GdprKind *
+encrypted_kind(const Column *column, const char *name)
 {
-	if (name == NULL || strcmp(name, "enctext") == 0)
-		return gdpr_enctype_text_oid();
-	if (strcmp(name, "encsecret") == 0)
-		return gdpr_enctype_oid(&gdpr_kind_secret);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" names no encrypted type", "type"),
-			 errhint("The types are \"enctext\" and \"encsecret\".")));
-	return InvalidOid; /* keeps the compiler quiet */
+	const GdprKind *standard = default_kind(column->typid);
+	const GdprKind *kind = name == NULL ? standard : gdpr_kind_by_name(name);
+
+	if (standard == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("column %s is of type %s, which has no encrypted type", column->name, format_type_be(column->typid)),
+				 errhint("Strings, bytea, json, numbers, dates and timestamps can be encrypted.")));
+	if (kind == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" names no encrypted type", "type"),
+				 errhint("A column of type %s becomes \"%s\" without the option.", format_type_be(column->typid), standard->type_name)));
+	if (!is_assignable(source_type(column->typid), gdpr_enctype_oid(kind)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a column of type %s cannot become %s", format_type_be(column->typid), kind->type_name)));
+	return kind;
 }
 
 static const GdprContext *
@@ -331,6 +396,7 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	Column column;
 	Options options;
 	const GdprContext *context;
+	const GdprKind *kind;
 	char *type;
 	char *blockers;
 
@@ -338,39 +404,35 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	options = parse_options(PG_GETARG_JSONB_P(3));
 	context = find_context(PG_GETARG_NAME(2));
 	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
-	if (!is_plain_text(column.typid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("column %s is of type %s", column.name, format_type_be(column.typid)),
-				 errhint("Columns of type text, varchar, char and citext can be encrypted.")));
-	type = gdpr_ident_type(encrypted_type(options.type), context->hash);
+	kind = encrypted_kind(&column, options.type);
+	type = gdpr_ident_type(gdpr_enctype_oid(kind), context->hash);
 
 	begin_report(fcinfo, &column, type, options.dry_run);
-	blockers = report_dependents(fcinfo, &column, false);
+	blockers = report_dependents(fcinfo, &column, kind);
 	report_roles(fcinfo, &column, context);
 	if (options.dry_run)
 		PG_RETURN_NULL();
 	if (blockers != NULL)
 		refuse_blocked(blockers);
 	alter_type(&column, type,
-			   psprintf("%s::pg_catalog.text::%s", column.name, type));
+			   psprintf("%s::%s::%s", column.name,
+						gdpr_ident_type(source_type(column.typid), -1), type));
 	PG_RETURN_NULL();
 }
 
-/* The type to go back to: text unless the option says otherwise. */
+/* The type to go back to: the base type unless the option says otherwise. */
 static char *
-plain_type(const char *name)
+plain_type(const GdprKind *kind, const char *name)
 {
-	Oid typid = TEXTOID;
+	Oid typid = kind->base;
 	int32 typmod = -1;
 
 	if (name != NULL)
 		gdpr_parse_type_string(name, &typid, &typmod);
-	if (!is_plain_text(typid))
+	if (gdpr_enctype_is(typid) || !is_assignable(kind->base, typid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" is not a type of text", "type"),
-				 errhint("The types are text, varchar, char and citext.")));
+				 errmsg("option \"%s\" is not a type that values of type %s are assigned to", "type", kind->base_name)));
 	return gdpr_ident_type(typid, typmod);
 }
 
@@ -380,25 +442,29 @@ gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 {
 	Column column;
 	Options options;
+	const GdprKind *kind;
 	char *type;
 	char *blockers;
 
 	require_arguments(fcinfo);
 	options = parse_options(PG_GETARG_JSONB_P(2));
 	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
-	if (!gdpr_enctype_is(column.typid))
+	kind = gdpr_enctype_kind(column.typid);
+	if (kind == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("column %s is not encrypted", column.name)));
-	type = plain_type(options.type);
+	type = plain_type(kind, options.type);
 
 	begin_report(fcinfo, &column, type, options.dry_run);
-	blockers = report_dependents(fcinfo, &column, true);
+	blockers = report_dependents(fcinfo, &column, NULL);
 	if (options.dry_run)
 		PG_RETURN_NULL();
 	if (blockers != NULL)
 		refuse_blocked(blockers);
 	/* The assignment to the type complains of what an explicit cast would cut. */
-	alter_type(&column, type, psprintf("%s::pg_catalog.text", column.name));
+	alter_type(&column, type,
+			   psprintf("%s::%s", column.name,
+						gdpr_ident_type(kind->base, -1)));
 	PG_RETURN_NULL();
 }

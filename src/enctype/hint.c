@@ -73,7 +73,7 @@ hint_about(const Named *named)
 			"Encrypted values have = and <>, and B-tree and hash indexes for them. For all else use the plaintext, as a role that may read it: value::%s.",
 			named->first->base_name);
 	return psprintf(
-		"Values of type %s have no operators, functions and indexes. Use the plaintext, as a role that may read it: value::%s.",
+		"Values of type %s have neither operators nor indexes. Use the plaintext, as a role that may read it: value::%s.",
 		named->first->type_name, named->first->base_name);
 }
 

@@ -68,9 +68,9 @@ gdpr_refuse_order(void)
 			 errhint("Sort by the plaintext, as a role that may read it: ORDER BY value::text.")));
 }
 
-/* Would sorting by it sort by tags?  Rows are sorted by their columns. */
+/* Are there encrypted values in it?  Sorting by it would sort by their tags. */
 static bool
-sorts_by_tag(Node *expr)
+holds_encrypted(Node *expr)
 {
 	ListCell *cell;
 
@@ -78,7 +78,7 @@ sorts_by_tag(Node *expr)
 		return gdpr_typetree_look(exprType(expr), -1).encrypted;
 	foreach (cell, ((RowExpr *) expr)->args)
 	{
-		if (sorts_by_tag(lfirst(cell)))
+		if (holds_encrypted(lfirst(cell)))
 			return true;
 	}
 	return false;
@@ -94,7 +94,7 @@ check_order(List *clauses, List *targets)
 	{
 		SortGroupClause *clause = lfirst_node(SortGroupClause, cell);
 
-		if (sorts_by_tag(
+		if (holds_encrypted(
 				(Node *) get_sortgroupclause_tle(clause, targets)->expr))
 			gdpr_refuse_order();
 	}
@@ -181,7 +181,7 @@ gdpr_refuse_extreme(MinMaxExpr *extreme)
 
 	foreach (cell, extreme->args)
 	{
-		if (sorts_by_tag(lfirst(cell)))
+		if (holds_encrypted(lfirst(cell)))
 			gdpr_refuse_order();
 	}
 }
@@ -195,7 +195,7 @@ void
 gdpr_refuse_assignment(CoerceViaIO *conversion)
 {
 	if (conversion->coerceformat == COERCE_IMPLICIT_CAST &&
-		gdpr_typetree_look(exprType((Node *) conversion->arg), -1).encrypted)
+		holds_encrypted((Node *) conversion->arg))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("an encrypted value does not become a value of type %s by assignment",

@@ -137,6 +137,38 @@ SELECT count(*) FROM customer WHERE email = 'kanarialintu-' || id AND name = 'ka
 	AND nick::text = 'kanarialintu-k' || id AND code = 'c' || id;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'customer'::regclass ORDER BY 1;
 
+-- a column of each plain type becomes what fits it, there and back
+CREATE TABLE kinds (id int, i2 int2, i4 int4 DEFAULT 5, i8 int8, n numeric(10,2), f4 float4, f8 float8, d date,
+	ts timestamp, tz timestamptz, j json, jb jsonb DEFAULT '{}', b bytea, ci citext UNIQUE, k int UNIQUE, u uuid);
+SET timezone = 'UTC';
+INSERT INTO kinds VALUES (1, 1, 4, 8, 1.20, 0.1, 0.1::float8 + 0.2, '2020-02-03', '2020-02-03 04:05', '2020-02-03 04:05+00',
+	'{"b": 1, "a": 2}', '{"b": 1}', '\xff00', 'kanarialintu-Aino', 1);
+CREATE TABLE kinds_before AS TABLE kinds;
+SELECT c, (SELECT string_agg(split_part(action, ' becomes ', 2), '; ') FROM gdpr.encrypt_column('kinds', c, 'convert_pii')
+	WHERE item = 'column') AS becomes
+	FROM unnest('{i2,i4,i8,n,f4,f8,d,ts,tz,j,jb,b,ci}'::name[]) c;
+INSERT INTO kinds (id, ci) VALUES (2, 'KANARIALINTU-aino');
+INSERT INTO kinds (id) VALUES (3);
+SELECT i4, jb FROM kinds WHERE id = 3;
+DELETE FROM kinds WHERE id = 3;
+-- no index on a type without equality, no type for uuid, no type that does not fit
+SELECT item, object, action, blocking FROM gdpr.encrypt_column('kinds', 'k', 'convert_pii', '{"dry_run": true}') WHERE item = 'index';
+SELECT gdpr.encrypt_column('kinds', 'k', 'convert_pii');
+SELECT gdpr.encrypt_column('kinds', 'u', 'convert_pii');
+SELECT gdpr.encrypt_column('kinds', 'k', 'convert_pii', '{"type": "encdate"}');
+SELECT gdpr.encrypt_column('kinds', 'k', 'convert_pii', '{"type": "int"}');
+SELECT gdpr.decrypt_column('kinds', 'b', '{"type": "int"}');
+SELECT gdpr.decrypt_column('kinds', 'b', '{"type": "enctext(''convert_pii'')"}');
+ALTER TABLE kinds ALTER i4 DROP DEFAULT, ALTER jb DROP DEFAULT;
+SELECT c, (SELECT string_agg(split_part(action, ' becomes ', 2), '; ') FROM gdpr.decrypt_column('kinds', c,
+	CASE WHEN t IS NULL THEN '{}' ELSE jsonb_build_object('type', t) END) WHERE item = 'column') AS becomes
+	FROM unnest('{i2,i4,i8,n,f4,f8,d,ts,tz,j,jb,b,ci}'::name[],
+		'{int2,int4,NULL,"numeric(10,2)",float4,float8,NULL,timestamp,NULL,json,NULL,NULL,citext}'::text[]) x(c, t);
+SELECT (k::text)::jsonb #- '{j}' = (o::text)::jsonb #- '{j}' AS same FROM
+	(SELECT row_to_json(kinds) AS k FROM kinds) a, (SELECT row_to_json(kinds_before) AS o FROM kinds_before) b;
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+	WHERE attrelid = 'kinds'::regclass AND attnum > 0 ORDER BY attnum;
+
 -- partitions and children go with their parent
 CREATE TABLE parted (id int, e text) PARTITION BY LIST (id);
 CREATE TABLE parted1 (e text, id int);
