@@ -1,12 +1,18 @@
 # fuzz.sh: builds and runs the harnesses of test/fuzz.  Sourced by inside.sh.
 #
 # Each harness test/fuzz/NAME.c names the pure files it drives in a comment
-# "fuzz: src/a/b.c src/c/d.c".  It runs for GDPR_FUZZ_SECONDS (30) under the
-# address and undefined-behaviour sanitizers, from test/fuzz/corpus/NAME if that
+# "fuzz: src/a/b.c src/c/d.c".  It runs for GDPR_FUZZ_SECONDS (30), or
+# GDPR_FUZZ_RUNS times however long that takes, under the address and
+# undefined-behaviour sanitizers, from test/fuzz/corpus/NAME if that
 # is there.  An input that ends it is kept.
 
 fuzz() {
-	local f n sources bin
+	local f n sources longest bin seconds=${GDPR_FUZZ_SECONDS:-30} limit
+	limit=(timeout $((seconds + 60)))
+	seconds=-max_total_time=$seconds
+	if [ -n "${GDPR_FUZZ_RUNS:-}" ]; then
+		limit=() seconds=-runs=$GDPR_FUZZ_RUNS
+	fi
 	echo
 	echo "== fuzz"
 	for f in test/fuzz/*.c; do
@@ -14,6 +20,7 @@ fuzz() {
 		case $n in server) continue ;; esac
 		wanted "$n" || continue
 		sources=$(sed -n 's,^.*fuzz: *\(src/[^*]*\).*,\1,p' "$f")
+		longest=$(sed -n 's,^.*longest: *\([0-9]*\).*,\1,p' "$f")
 		if [ -z "$sources" ]; then
 			fail "fuzz $n: no comment 'fuzz: src/…' names what it drives"
 			continue
@@ -31,10 +38,11 @@ fuzz() {
 		fi
 		mkdir -p "$WORK/corpus.$n"
 		[ -d "test/fuzz/corpus/$n" ] && cp test/fuzz/corpus/"$n"/* "$WORK/corpus.$n/"
-		if timeout $((${GDPR_FUZZ_SECONDS:-30} + 60)) "$bin" -max_total_time="${GDPR_FUZZ_SECONDS:-30}" \
-			-timeout=5 -rss_limit_mb=1024 -max_len=4096 -detect_leaks=0 -print_final_stats=1 \
+		if "${limit[@]}" "$bin" "$seconds" \
+			-timeout=5 -rss_limit_mb=1024 -max_len="${longest:-4096}" -detect_leaks=0 -print_final_stats=1 \
 			-artifact_prefix="$out/$n-" "$WORK/corpus.$n" >"$logs/fuzz.$n" 2>&1; then
-			pass "fuzz $n: $(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/fuzz.$n") runs"
+			pass "fuzz $n: $(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/fuzz.$n") runs, $(
+				sed -n 's/^#[0-9]*[[:space:]]*DONE *cov: \([0-9]*\) ft: \([0-9]*\) corp: \([^ ]*\).*/\1 edges, \2 features, corpus \3/p' "$logs/fuzz.$n")"
 		else
 			excerpt "$logs/fuzz.$n" 60
 			keep "$logs/fuzz.$n"
