@@ -114,6 +114,7 @@ is(state_of($node, q(SET lock_timeout = '5s'; INSERT INTO person SELECT i, 'kana
 	'none: ', 'a second writer does not wait for the first');
 like(by_version(), qr/, 2 1744$/, 'but goes on with the old key');
 $slow->query_safe('COMMIT');
+$slow->quit;
 is(versions(), '1 enabled, 2 enabled, 3 primary', 'until the new one is committed');
 like(by_version(), qr/, 2 2000, 3 744$/, 'which the first writer used');
 
@@ -122,6 +123,7 @@ set_count(3, $limit);
 is(state_of($node, $parallel), '53400', 'at the very end a value is refused in parallel mode');
 is(state_of($node, 'BEGIN READ ONLY; ' . q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')),
 	'none: ' . sql(q(SELECT count(*) FROM person WHERE email = 'kanarialintu-7')), 'what is stored can be searched');
+$slow = $node->background_psql('postgres');
 $slow->query_safe(q(BEGIN; SELECT gdpr.rotate_context('pii')));
 is(state_of($node, q(SET lock_timeout = '100ms'; INSERT INTO person VALUES (0, 'kanarialintu-'))), '55P03',
 	'in an ordinary statement it waits for who makes the next key');
