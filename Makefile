@@ -180,6 +180,7 @@ OBJS = \
 
 PARTS      = $(sort $(wildcard sql/parts/*.sql))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
+SCRIPTS    = bin/gdpr-key
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS        := $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
