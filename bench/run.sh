@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-wanted=${GDPR_BENCH:-idle encryption lookup rights audit access retention}
+wanted=${GDPR_BENCH:-idle encryption lookup reencrypt rights audit access retention}
 for bench in $wanted; do
 	createdb "bench_$bench"
 done
@@ -25,6 +25,11 @@ if has lookup; then
 	echo
 	echo "== lookup: $rows rows, $rounds rounds"
 	PGDATABASE=bench_lookup "$here/lookup.sh" "$rows" "$rounds"
+fi
+if has reencrypt; then
+	echo
+	echo "== reencrypt: $rows rows, $rounds rounds"
+	PGDATABASE=bench_reencrypt "$here/reencrypt.sh" "$rows" "$rounds"
 fi
 if has rights; then
 	echo
