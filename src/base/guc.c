@@ -196,7 +196,7 @@ static const Setting settings[] = {
 		.variable = &gdpr_guc_root_key_command,
 		.boot_string = "",
 		.short_desc =
-			"Shell command whose output is the root keys; read when the server starts.",
+			"Shell command whose output is the root keys; read when the server starts and by gdpr.reload_keys().",
 		.long_desc = "Give this or gdpr.root_key_file, not both.",
 	},
 	{
@@ -207,7 +207,7 @@ static const Setting settings[] = {
 		.variable = &gdpr_guc_root_key_file,
 		.boot_string = "",
 		.short_desc =
-			"File that holds the root keys; read when the server starts.",
+			"File that holds the root keys; read when the server starts and by gdpr.reload_keys().",
 		.long_desc =
 			"Lines of \"<id> <64 hex digits>\", the first is primary; outside the data directory, readable by the server's user alone.",
 	},

@@ -101,11 +101,10 @@ $other->quit;
 
 # --- what vanishes is gone for every session; what comes is there
 
-$other = $node->background_psql('second');
+$other = $node->background_psql('second', on_error_stop => 0);
 $other->query_safe($reads);
 put_keys(3);
 sql(q(SELECT gdpr.reload_keys('{"lose_keys": true}')));
-like($other->{stderr} // '', qr/^$/, 'no complaint yet');
 is(state_of($reads, 'second'), 'PD006', 'a root key taken away takes its values away');
 $other->query($reads);
 like($other->{stderr}, qr/not available/, 'from sessions that had opened them too');
@@ -154,8 +153,7 @@ sub with_command
 	my ($command) = @_;
 	my $quoted = $command =~ s/'/''/gr;
 	put_keys(3, 2);
-	$node->adjust_conf('postgresql.conf', 'gdpr.root_key_file', "''");
-	$node->adjust_conf('postgresql.conf', 'gdpr.root_key_command', "'$quoted'");
+	$node->append_conf('postgresql.conf', "gdpr.root_key_file = ''\ngdpr.root_key_command = '$quoted'");
 	$node->reload;
 	$node->poll_query_until('postgres', qq(SELECT setting = \$q\$$command\$q\$ FROM pg_settings WHERE name = 'gdpr.root_key_command'));
 	return;
@@ -168,7 +166,7 @@ for my $case (
 	[ 'prints nothing', 'true', qr/printed nothing/ ],
 	[ 'prints garbage', 'echo garbage', qr/a line is not/ ],
 	[ 'prints two lines without ids', "cut -d' ' -f2 $file", qr/same id|stands alone/ ],
-	[ 'prints a megabyte', "head -c 1000000 /dev/zero | tr '\\\\0' a", qr/too large/ ],
+	[ 'prints a megabyte', 'yes 1 | head -c 1000000', qr/too large/ ],
 	[ 'prints without end', 'yes', qr/too large/ ])
 {
 	with_command($case->[1]);
