@@ -42,6 +42,7 @@ OBJS = \
 	src/audit/log.o \
 	src/audit/partition.o \
 	src/audit/payload.o \
+	src/audit/person.o \
 	src/audit/protect.o \
 	src/audit/relation.o \
 	src/audit/show.o \

@@ -19,6 +19,7 @@
 #include "access/heaptoast.h"
 #include "access/xact.h"
 #include "audit/batch.h"
+#include "audit/person.h"
 #include "audit/values.h"
 #include "crypto/secret.h"
 #include "utils/array.h"
@@ -70,6 +71,7 @@ start_batch(const GdprAuditRecord *record, GdprAuditWho *who, int run)
 			DatumGetArrayTypePCopy(record->columns));
 	initStringInfo(&batch->tags);
 	initStringInfo(&batch->payload);
+	initStringInfo(&batch->one);
 	MemoryContextSwitchTo(old);
 	batch->who = who;
 	gdpr_audit_who_pin(who);
@@ -89,8 +91,11 @@ add_record(GdprAuditBatch *batch, const GdprAuditRecord *record)
 	appendBinaryStringInfo(&batch->tags, (const char *) record->tags,
 						   (int) sizeof(GdprAuditTag) * record->ntags);
 	if (record->payload != NULL)
-		gdpr_audit_put(&batch->payload, record->payload,
-					   record->payload_length);
+	{
+		resetStringInfo(&batch->one);
+		gdpr_audit_person_seal(record, &batch->one);
+		gdpr_audit_put(&batch->payload, batch->one.data, batch->one.len);
+	}
 	batch->rows++;
 }
 
@@ -121,7 +126,8 @@ has_room(const GdprAuditBatch *batch, const GdprAuditRecord *record)
 	Size size = FIXED_SIZE + GDPR_SECRET_OVERHEAD + batch->who->size +
 				strlen(batch->shared.relation) + batch->tags.len +
 				batch->payload.len + sizeof(GdprAuditTag) * record->ntags +
-				record->payload_length + GDPR_AUDIT_LENGTH_MAX;
+				record->payload_length + GDPR_AUDIT_PERSON_OVERHEAD +
+				GDPR_AUDIT_LENGTH_MAX;
 
 	if (batch->shared.columns != (Datum) 0)
 		size += VARSIZE(DatumGetPointer(batch->shared.columns));

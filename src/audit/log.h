@@ -25,12 +25,13 @@ typedef struct GdprAuditRecord
 {
 	const char *relation; /* schema.relation */
 	const char *operation;
-	Datum columns; /* text[]; 0: none */
-	int subject;   /* which of the tags is a person's, from 1; 0: none */
-	int own;	   /* of the tags: the row itself, */
-	int keys;	   /* its other keys, */
-	int up;		   /* the rows that it belongs to; */
-	int ntags;	   /* the rest are of rows that belong to it */
+	Datum columns;	/* text[]; 0: none */
+	int subject;	/* which of the tags is a person's, from 1; 0: none */
+	bool by_person; /* values are sealed by the person's key, if he has one */
+	int own;		/* of the tags: the row itself, */
+	int keys;		/* its other keys, */
+	int up;			/* the rows that it belongs to; */
+	int ntags;		/* the rest are of rows that belong to it */
 	const GdprAuditTag *tags;
 	const char *payload; /* of gdpr_audit_print; NULL: none */
 	size_t payload_length;
@@ -48,7 +49,8 @@ typedef struct GdprAuditBatch
 	GdprAuditRecord shared; /* all but tags and payload */
 	int rows;
 	StringInfoData tags;	/* row by row */
-	StringInfoData payload; /* likewise; see values.h */
+	StringInfoData payload; /* likewise; see values.h, person.h */
+	StringInfoData one;		/* the values of a record that is added */
 } GdprAuditBatch;
 
 /* Takes n numbers that follow each other, at most as many as a block has. */

@@ -24,6 +24,7 @@
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "crypto/keyring.h"
+#include "enctype/enctype.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
 #include "subject/graph.h"
@@ -119,6 +120,25 @@ make_trigger(Oid relid, const TriggerKind *kind)
 					 name));
 }
 
+/* What it seals; it costs every row that is updated a lock. */
+static bool
+has_encrypted_column(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(relation);
+	bool found = false;
+
+	for (int i = 0; i < desc->natts && !found; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		found = !att->attisdropped &&
+				gdpr_enctype_is(getBaseType(att->atttypid));
+	}
+	table_close(relation, NoLock);
+	return found;
+}
+
 /* Row triggers come down to partitions by themselves, others do not. */
 static void
 make_triggers(Oid relid, bool subject_keys)
@@ -128,7 +148,7 @@ make_triggers(Oid relid, bool subject_keys)
 		return;
 	make_trigger(relid, &row_trigger);
 	make_trigger(relid, &truncate_trigger);
-	if (subject_keys)
+	if (subject_keys && has_encrypted_column(relid))
 		make_trigger(relid, &seal_trigger);
 }
 
@@ -215,17 +235,6 @@ write_protected(Oid relid, const Protection *how)
 		"VALUES ($1, $2, $3) ON CONFLICT (relation) DO UPDATE SET "
 		"except_columns = excluded.except_columns, subject_keys = excluded.subject_keys",
 		3, types, values, NULL, false, SPI_OK_INSERT);
-}
-
-static bool
-has_subject_keys(Oid relid)
-{
-	Oid types[] = {REGCLASSOID};
-	Datum values[] = {ObjectIdGetDatum(relid)};
-
-	return gdpr_sql_run(
-			   "SELECT 1 FROM gdpr.protected WHERE relation = $1 AND subject_keys",
-			   1, types, values, NULL, false, SPI_OK_SELECT) > 0;
 }
 
 /* A row must name one person, himself or by one reference, and no other. */
@@ -473,24 +482,32 @@ gdpr_unprotect(PG_FUNCTION_ARGS)
 
 /* ---- partitions and children that come later ---- */
 
+/* The triggers that the relation, or what is above it, was to have. */
 static void
-follow_relation(Oid relid)
+follow_triggers(Oid relid)
 {
 	Oid top = gdpr_audit_protected(relid);
 	bool before;
 
-	if (!OidIsValid(top) || top == relid)
-		return;
 	before = gdpr_audit_set_changing(true);
 	PG_TRY();
 	{
-		make_all_triggers(relid, has_subject_keys(top));
+		make_all_triggers(relid, gdpr_audit_has_subject_keys(top));
 	}
 	PG_FINALLY();
 	{
 		(void) gdpr_audit_set_changing(before);
 	}
 	PG_END_TRY();
+}
+
+static void
+follow_relation(Oid relid)
+{
+	Oid top = gdpr_audit_protected(relid);
+
+	if (OidIsValid(top) && top != relid)
+		follow_triggers(relid);
 }
 
 /* ATTACH is reported for the parent, so its parts are looked at. */
@@ -546,6 +563,8 @@ note_altered(void)
 		if (!OidIsValid(gdpr_audit_protected(relid)))
 			continue;
 		note(relid, "alter");
+		/* It may have got its first encrypted column. */
+		follow_triggers(relid);
 		/* It may have got its primary key. */
 		if (gdpr_audit_protected(relid) == relid &&
 			!gdpr_audit_has_own_source(relid))

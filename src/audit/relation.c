@@ -420,6 +420,17 @@ load_excepted(Oid top, MemoryContext context)
 	return result;
 }
 
+bool
+gdpr_audit_has_subject_keys(Oid top)
+{
+	Oid types[] = {OIDOID};
+	Datum values[] = {ObjectIdGetDatum(top)};
+
+	return gdpr_sql_run(
+			   "SELECT 1 FROM gdpr.protected WHERE relation = $1 AND subject_keys",
+			   1, types, values, NULL, false, SPI_OK_SELECT) > 0;
+}
+
 static void
 build(GdprAuditRelation *entry, Relation relation)
 {
@@ -435,6 +446,7 @@ build(GdprAuditRelation *entry, Relation relation)
 	gdpr_sql_begin_own(&scope);
 	top = gdpr_audit_protected(RelationGetRelid(relation));
 	excepted = load_excepted(top, entry->context);
+	entry->subject_keys = gdpr_audit_has_subject_keys(top);
 	/* Those of a relation that is protected no longer still find records. */
 	if (!OidIsValid(top))
 		top = find_above(RelationGetRelid(relation), has_sources);

@@ -83,6 +83,7 @@ typedef struct GdprAuditRelation
 	bool valid;
 	MemoryContext context;
 	char *label;
+	bool subject_keys; /* values are sealed by the keys of persons */
 	int natts;
 	GdprAuditColumn *columns;
 	int nsources;
@@ -121,6 +122,9 @@ extern void gdpr_audit_add_tags(GdprAuditRelation *entry, GdprAuditPart part,
  */
 extern bool gdpr_audit_person(GdprAuditRelation *entry, TupleTableSlot *slot,
 							  GdprAuditTag *tag);
+
+/* Was gdpr.protect told so?  In a scope of our own (base/sql.h). */
+extern bool gdpr_audit_has_subject_keys(Oid top);
 
 /* By how many references, or as the person himself, a row may name one. */
 extern int gdpr_audit_count_persons(const GdprAuditRelation *entry);

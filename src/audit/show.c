@@ -7,6 +7,7 @@
  */
 #include "base/compat.h"
 
+#include "audit/person.h"
 #include "audit/values.h"
 #include "catalog/pg_type.h"
 #include "crypto/secret.h"
@@ -71,23 +72,18 @@ open_payload(const bytea *payload, const Place *place, GdprAuditReader *reader)
 	return true;
 }
 
-/* The values of one record; false: there are none. */
+/* One record's part of the row; false: there are no values of it. */
 static bool
-find_entry(GdprAuditReader *rows, int entry, GdprAuditReader *values)
+find_entry(GdprAuditReader *rows, int entry, const char **bytes, size_t *length)
 {
-	const char *bytes;
-	size_t length;
-
 	if (entry < 0)
 		return false;
 	do
 	{
-		if (!gdpr_audit_get(rows, &bytes, &length))
+		if (!gdpr_audit_get(rows, bytes, length))
 			return false;
 	} while (entry-- > 0);
-	values->at = bytes;
-	values->end = bytes + length;
-	return bytes != NULL;
+	return *bytes != NULL;
 }
 
 /* escape_json wants a zero byte at the end. */
@@ -137,12 +133,15 @@ gdpr_audit_changes(PG_FUNCTION_ARGS)
 	GdprAuditReader rows;
 	GdprAuditReader values;
 	StringInfoData out;
+	const char *bytes;
+	size_t length;
 	Datum *names;
 	bool *nulls;
 	int n;
 
 	if (!open_payload(PG_GETARG_BYTEA_PP(0), &place, &rows) ||
-		!find_entry(&rows, PG_GETARG_INT32(3), &values))
+		!find_entry(&rows, PG_GETARG_INT32(3), &bytes, &length) ||
+		!gdpr_audit_person_open(bytes, length, &values))
 		PG_RETURN_NULL();
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(4), TEXTOID, -1, false,
 					  TYPALIGN_INT, &names, &nulls, &n);
@@ -166,10 +165,11 @@ gdpr_audit_has_values(PG_FUNCTION_ARGS)
 {
 	Place place = place_of(PG_GETARG_INT64(1), PG_GETARG_TIMESTAMPTZ(2));
 	GdprAuditReader rows;
-	GdprAuditReader values;
+	const char *bytes;
+	size_t length;
 
 	PG_RETURN_BOOL(!open_payload(PG_GETARG_BYTEA_PP(0), &place, &rows) ||
-				   find_entry(&rows, PG_GETARG_INT32(3), &values));
+				   find_entry(&rows, PG_GETARG_INT32(3), &bytes, &length));
 }
 
 static bool

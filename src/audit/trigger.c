@@ -140,6 +140,7 @@ record_row(GdprAuditRelation *entry, const TriggerData *data,
 	record.ntags = tags.n;
 	record.tags = tags.tags;
 	record.subject = tags.subject + 1;
+	record.by_person = entry->subject_keys;
 	if (keeps_values(&tags))
 	{
 		initStringInfo(&payload);

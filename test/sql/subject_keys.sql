@@ -129,7 +129,17 @@ CREATE TEMP TABLE before AS SELECT id, person, name::text, paid, changed FROM sk
 -- another session's values of the key, kept from before
 CREATE TABLE sk.copied AS SELECT id, email, note FROM sk.person;
 SELECT id, pg_temp.key_of(email), pg_temp.key_of(note) FROM sk.copied ORDER BY id;
+-- and the log as a backup has it
+CREATE TABLE sk.log AS SELECT * FROM gdpr.audit_log WHERE relation LIKE 'sk.%' AND payload IS NOT NULL;
+CREATE TABLE sk.tags AS SELECT 4 AS id, k.subject FROM gdpr.subject_key k JOIN sk.keys ON int8send(k.id) = sk.keys.k AND n = 6
+	UNION SELECT 2, k.subject FROM gdpr.subject_key k JOIN sk.keys ON int8send(k.id) = sk.keys.k AND n = 1;
+CREATE FUNCTION pg_temp.logged(who int) RETURNS TABLE (relation text, records bigint, readable bigint) LANGUAGE sql AS $$
+	SELECT relation, count(*), count(c) FROM sk.log l, gdpr.audit_entries(l.rows) n, gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns) c
+	WHERE l.tags[n * (cardinality(l.tags) / l.rows) + l.subject] = (SELECT encode(subject, 'hex')::uuid FROM sk.tags WHERE id = who) GROUP BY 1 ORDER BY 1 $$;
+SELECT * FROM pg_temp.logged(4);
 SELECT (gdpr_forget('4', 'sk_person') ->> 'changed')::boolean;
+SELECT * FROM pg_temp.logged(4);
+SELECT * FROM pg_temp.logged(2);
 SELECT id, pg_temp.key_of(name), name FROM sk.invoice ORDER BY id;
 SELECT count(*) AS altered FROM before b FULL JOIN (SELECT id, person, name::text, paid, changed FROM sk.invoice) i USING (id)
 	WHERE b.name IS DISTINCT FROM i.name OR b.changed IS DISTINCT FROM i.changed;
@@ -183,6 +193,14 @@ UPDATE sk.visit SET id = 12, person = 1 WHERE id = 1;
 SELECT id, pg_temp.key_of(place), place FROM sk.visit ORDER BY id;
 SELECT gdpr.unprotect('sk.visit');
 SELECT count(*) FROM pg_trigger WHERE tgfoid = 'gdpr.seal_row'::regproc AND tgrelid::regclass::text LIKE 'sk.visit%';
+-- the first encrypted column of a relation brings the trigger
+CREATE TABLE sk.pet (id int PRIMARY KEY, person int REFERENCES sk.person);
+SELECT gdpr.declare_link('sk.pet', '{person}', 'sk.person', '{id}', on_forget => 'delete');
+SELECT gdpr.protect('sk.pet', '{"subject_keys": true}');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sk.pet'::regclass AND tgname LIKE '~%';
+ALTER TABLE sk.pet ADD name enctext('sk_pii');
+INSERT INTO sk.pet VALUES (1, 5, 'kanarialintu-dog');
+SELECT pg_temp.key_of(name) FROM sk.pet;
 -- values that need more room than a page
 UPDATE sk.person SET note = repeat('kanarialintu-', 10000) WHERE id = 5;
 SELECT id, pg_temp.key_of(note), length(note::text) FROM sk.person WHERE id = 5;
