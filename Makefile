@@ -62,6 +62,7 @@ OBJS = \
 	src/base/rows.o \
 	src/base/session.o \
 	src/base/sql.o \
+	src/base/sqltext.o \
 	src/base/type.o \
 	src/crypto/aead.o \
 	src/crypto/command.o \
