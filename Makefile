@@ -114,6 +114,8 @@ OBJS = \
 	src/enctype/probe.o \
 	src/enctype/probe_array.o \
 	src/enctype/recent.o \
+	src/enctype/redact_log.o \
+	src/enctype/redact_scope.o \
 	src/enctype/reencrypt.o \
 	src/enctype/refuse.o \
 	src/enctype/refuse_rows.o \

@@ -15,6 +15,7 @@
 #include "crypto/subject_key.h"
 #include "enctype/enctype.h"
 #include "enctype/leak.h"
+#include "enctype/redact_scope.h"
 #include "enctype/rewrite.h"
 #include "enctype/typetree.h"
 #include "hooks.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	gdpr_typetree_init();
 	gdpr_rewrite_init();
 	gdpr_leak_init();
+	gdpr_redact_scope_init();
 	gdpr_audit_log_init();
 	gdpr_audit_batch_init();
 	gdpr_audit_erased_init();

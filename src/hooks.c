@@ -20,6 +20,8 @@
 #include "enctype/hint.h"
 #include "enctype/keep.h"
 #include "enctype/leak.h"
+#include "enctype/redact_log.h"
+#include "enctype/redact_scope.h"
 #include "enctype/rewrite.h"
 #include "executor/executor.h"
 #include "hooks.h"
@@ -58,6 +60,7 @@ typedef struct Hook
 static const SharedPart shared_parts[] = {
 	{gdpr_keyring_shmem_size, gdpr_keyring_shmem_startup},
 	{gdpr_worker_shmem_size, gdpr_worker_shmem_startup},
+	{gdpr_redact_scope_shmem_size, gdpr_redact_scope_shmem_startup},
 };
 
 static const UtilityGuard utility_guards[] = {
@@ -143,6 +146,7 @@ executor_run(GDPR_RUN_PARAMETERS)
 {
 	GdprLeakScope scope;
 
+	gdpr_redact_scope_plan(query->plannedstmt, query->params);
 	if (!gdpr_leak_open_run(&scope, query->plannedstmt))
 	{
 		chain_run(GDPR_RUN_ARGUMENTS);
@@ -263,6 +267,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only,
 					 !is_frequent(statement->utilityStmt);
 	GdprLeakScope scope;
 
+	if (looked_at)
+		gdpr_redact_scope_utility();
 	for (int i = 0; looked_at && i < lengthof(utility_guards); i++)
 		utility_guards[i](statement->utilityStmt);
 	if (!looked_at || !gdpr_leak_open_utility(&scope, statement->utilityStmt))
@@ -300,6 +306,9 @@ emit_log(ErrorData *edata)
 {
 	gdpr_leak_report(edata);
 	gdpr_hint_report(edata);
+	/* What goes to the log in its place has been to who was there before. */
+	if (gdpr_redact_log(edata))
+		return;
 	if (previous_emit_log)
 		previous_emit_log(edata);
 }

@@ -19,6 +19,7 @@ char *gdpr_guc_fiscal_year_end = NULL;
 int gdpr_guc_max_workers = 3;
 int gdpr_guc_output = GDPR_OUTPUT_PLAINTEXT;
 char *gdpr_guc_purpose = NULL;
+int gdpr_guc_redact_log = GDPR_REDACT_LOG_ENCRYPTED;
 int gdpr_guc_retention_delay = 0;
 char *gdpr_guc_root_key_command = NULL;
 char *gdpr_guc_keystore_command = NULL;
@@ -59,6 +60,14 @@ typedef struct Setting
 static const struct config_enum_entry output_options[] = {
 	{"plaintext", GDPR_OUTPUT_PLAINTEXT, false},
 	{"ciphertext", GDPR_OUTPUT_CIPHERTEXT, false},
+	{NULL, 0, false}};
+
+static const struct config_enum_entry redact_log_options[] = {
+	{"off", GDPR_REDACT_LOG_OFF, false},
+	{"encrypted", GDPR_REDACT_LOG_ENCRYPTED, false},
+	{"all", GDPR_REDACT_LOG_ALL, false},
+	{"false", GDPR_REDACT_LOG_OFF, true},
+	{"no", GDPR_REDACT_LOG_OFF, true},
 	{NULL, 0, false}};
 
 /* Alphabetical; test/lint/settings.sh compares with docs/settings.md. */
@@ -175,6 +184,18 @@ static const Setting settings[] = {
 		.check_string = gdpr_session_check_purpose,
 		.short_desc = "Why personal data is read: a declared purpose.",
 		.long_desc = "Set by SET LOCAL or gdpr.begin_work.",
+	},
+	{
+		.name = "gdpr.redact_log",
+		.type = SETTING_ENUM,
+		.context = PGC_SUSET,
+		.variable = &gdpr_guc_redact_log,
+		.boot_number = GDPR_REDACT_LOG_ENCRYPTED,
+		.options = redact_log_options,
+		.short_desc =
+			"Whose constants and parameters are left out of the server's log.",
+		.long_desc =
+			"Those of statements that touch encrypted columns, or may do so; of all statements; of none.",
 	},
 	{
 		.name = "gdpr.retention_delay",

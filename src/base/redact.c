@@ -44,30 +44,31 @@ class_is_plain(int sqlerrcode)
  * Procedural languages pass a message of the user's as "%s", and may choose
  * any SQLSTATE for it; the server's own messages have a text of their own.
  */
-static bool
-written_by_server(const ErrorData *error)
+bool
+gdpr_redact_written_by_server(const ErrorData *error)
 {
 	return error->message_id != NULL && strcmp(error->message_id, "%s") != 0;
 }
 
 /* What we raised again once needs no second look. */
-static bool
-is_plain(const ErrorData *error)
+bool
+gdpr_redact_is_plain(const ErrorData *error)
 {
 	if (error->message_id != NULL &&
 		strcmp(error->message_id, REDACTED_FORMAT) == 0)
 		return true;
-	return class_is_plain(error->sqlerrcode) && written_by_server(error);
+	return class_is_plain(error->sqlerrcode) &&
+		   gdpr_redact_written_by_server(error);
 }
 
 char *
 gdpr_redact_message(const ErrorData *error, const char *relation)
 {
 	/* What blocks is a list of names that we made. */
-	if (is_plain(error) && error->detail != NULL &&
+	if (gdpr_redact_is_plain(error) && error->detail != NULL &&
 		error->sqlerrcode == ERRCODE_GDPR_ERASURE_BLOCKED)
 		return psprintf("%s: %s", error->message, error->detail);
-	if (is_plain(error))
+	if (gdpr_redact_is_plain(error))
 		return pstrdup(error->message);
 	if (relation != NULL)
 		return psprintf("a statement on relation %s failed with SQLSTATE %s",
@@ -82,7 +83,7 @@ gdpr_redact_rethrow(ErrorData *error, const char *relation)
 	const char *hint =
 		"The server's own message is left out: it may hold personal data.";
 
-	if (is_plain(error))
+	if (gdpr_redact_is_plain(error))
 		hint = error->hint;
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),

@@ -7,6 +7,12 @@
 
 #include "utils/elog.h"
 
+/* Has it a text of the server's or the extension's, not one of a function's? */
+extern bool gdpr_redact_written_by_server(const ErrorData *error);
+
+/* May the message be shown as it is? */
+extern bool gdpr_redact_is_plain(const ErrorData *error);
+
 /* What may be shown of the error's message, palloc'd. */
 extern char *gdpr_redact_message(const ErrorData *error, const char *relation);
 

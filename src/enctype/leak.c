@@ -387,6 +387,12 @@ gdpr_leak_finish_end(QueryDesc *query)
 		abandon_end();
 }
 
+QueryDesc *
+gdpr_leak_ending(void)
+{
+	return state.ending;
+}
+
 /* Runs inside error reporting: looks at nothing but this backend's variables. */
 void
 gdpr_leak_report(ErrorData *edata)

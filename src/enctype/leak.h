@@ -50,6 +50,9 @@ pg_noreturn extern void gdpr_leak_fail(GdprLeakScope *scope);
 extern void gdpr_leak_begin_end(QueryDesc *query);
 extern void gdpr_leak_finish_end(QueryDesc *query);
 
+/* The query that is between them; NULL when there is none. */
+extern QueryDesc *gdpr_leak_ending(void);
+
 /* emit_log_hook: what is raised outside of every scope, at commit. */
 extern void gdpr_leak_report(ErrorData *edata);
 

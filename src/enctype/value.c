@@ -12,6 +12,7 @@
 #include "crypto/subject_key.h"
 #include "enctype/damage.h"
 #include "enctype/recent.h"
+#include "enctype/redact_scope.h"
 #include "enctype/value.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -339,6 +340,7 @@ gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 	const GdprContext *context;
 	struct varlena *value;
 
+	gdpr_redact_scope_touch();
 	if (typmod < 0)
 		return make_inflight(kind, NULL, payload);
 	context = gdpr_value_context(typmod);

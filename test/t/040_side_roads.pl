@@ -1,4 +1,5 @@
-# Side roads of plaintext that need a server of their own: the log, auto_explain
+# Side roads of plaintext that need a server of their own: the log (as it is without
+# gdpr.redact_log, which has its own test), auto_explain
 # loaded before and after the library, errors raised at commit, and pg_dump.
 
 use strict;
@@ -19,6 +20,7 @@ log_error_verbosity = verbose
 log_min_error_statement = panic
 log_statement = none
 log_parameter_max_length = 0
+gdpr.redact_log = off
 auto_explain.log_min_duration = 0
 auto_explain.log_verbose = on
 auto_explain.log_analyze = on

@@ -18,15 +18,18 @@ plan skip_all => 'there is no regress test' unless @tests;
 my $node = PostgreSQL::Test::Cluster->new('canary');
 $node->init;
 
-# The text of a failing statement and its parameters are PostgreSQL's own to log.
+# Everything that can be logged of a statement: gdpr.redact_log, as it is delivered,
+# takes the values out.
 $node->append_conf(
 	'postgresql.conf', q(
 log_min_messages = debug1
-log_min_error_statement = panic
-log_statement = none
-log_parameter_max_length = 0
-log_parameter_max_length_on_error = 0
+log_min_error_statement = debug1
+log_statement = all
+log_duration = on
+log_parameter_max_length = -1
+log_parameter_max_length_on_error = -1
 log_autovacuum_min_duration = 0
+log_lock_waits = on
 ));
 $node->start;
 
