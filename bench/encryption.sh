@@ -44,7 +44,7 @@ done
 q -P pager=off -v rows="$rows" <<'SQL'
 \echo
 \echo nanoseconds a value, medians:
-SELECT name, round((ms * 1e6 / :rows * CASE WHEN name LIKE '%(1/50)' THEN 50 ELSE 1 END)::numeric, 0) AS ns, rounds
+SELECT name, round(ms::numeric, 1) AS ms, round((ms * 1e6 / :rows * CASE WHEN name LIKE '%(1/50)' THEN 50 WHEN name LIKE '%(1/10)' THEN 10 ELSE 1 END)::numeric, 0) AS ns, rounds
 FROM bench.median ORDER BY name;
 \echo against the aims, medians of the rounds: what is left of the cost over plain text when storing the result of
 \echo a function that does nothing is taken off, in times of what OpenSSL alone takes (AES-256-GCM and the tag; to read, AES-256-GCM)

@@ -18,3 +18,7 @@ RESET max_parallel_workers_per_gather;
 CALL bench.measure(:round, 'read pgcrypto raw', $$SELECT count(length(decrypt(v, '0123456789abcdef0123456789abcdef', 'aes'))) FROM bench.raw$$);
 CALL bench.measure(:round, 'read pgcrypto default (1/50)', $$SELECT count(length(pgp_sym_decrypt(v, 'secret'))) FROM bench.pgp$$);
 CALL bench.measure(:round, 'read pgcrypto tuned (1/50)', $$SELECT count(length(pgp_sym_decrypt(v, 'secret'))) FROM bench.tuned$$);
+CALL bench.measure(:round, 'search plain', $$SELECT count(*) FROM bench.plain WHERE v ILIKE 'user00000%'$$);
+CALL bench.measure(:round, 'search enctext', $$SELECT count(*) FROM bench.enc WHERE v::text ILIKE 'user00000%'$$);
+CALL bench.measure(:round, 'search plain (1/10)', $$SELECT count(*) FROM bench.plain_tenth WHERE v ILIKE 'user00000%'$$);
+CALL bench.measure(:round, 'search enctext (1/10)', $$SELECT count(*) FROM bench.enc_tenth WHERE v::text ILIKE 'user00000%'$$);

@@ -48,6 +48,8 @@ SELECT 'kanarialintu-a'::encitext = 'Kanarialintu-A'::encitext AS same, 'kanaria
 SELECT a, b, a::encitext('encitext_pii') = b::encitext('encitext_pii') AS equal, a::encitext('encitext_pii') = b AS asked
 	FROM (VALUES ('ÄITI', 'äiti'), ('STRASSE', 'straße'), ('STRAẞE', 'straße'), ('ΣΑΣ', 'σας'), ('İ', 'i'), ('I', 'ı'), ('Kelvin', 'kelvin'),
 		('Ⱥ', 'ⱥ'), ('ǅ', 'ǆ'), ('Ж', 'ж'), (U&'\+010400', U&'\+010428'), (U&'E\0301', U&'\00E9')) v(a, b);
+-- the whole of the table, which may never change: stored tags were made with it
+SELECT md5(string_agg(gdpr.encitext_folded(chr(c)::encitext), '' ORDER BY c)) FROM generate_series(1, 1114111) c WHERE c NOT BETWEEN 55296 AND 57343;
 -- nothing but the payload's bytes counts: the same tags under any collation
 SELECT count(DISTINCT (x COLLATE "C")::encitext('encitext_pii')) FROM (VALUES ('ÄITI'), ('äiti'), ('äITI')) v(x);
 
