@@ -54,8 +54,10 @@ find_function(GdprConversion *conversion, MemoryContext context)
 			getTypeOutputInfo(conversion->source, &function, &is_varlena);
 			break;
 		default:
-			elog(ERROR, "no conversion from type %u to type %u",
-				 conversion->source, conversion->target);
+			/* Of a value that is not of the type that it stands in. */
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("encrypted value is malformed")));
 	}
 	fmgr_info_cxt(function, &conversion->function, context);
 }
