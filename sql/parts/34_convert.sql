@@ -261,6 +261,13 @@ FROM (
 			OR c.relkind = ANY ('{m,f,c}')
 			AND a.atttypid IN (SELECT ours.oid FROM ours))
 	UNION ALL
+	-- made by hand, to or from another extension's type
+	SELECT 2, format('DROP CAST (%s AS %s);', k.castsource::regtype, k.casttarget::regtype)
+	FROM pg_cast k
+	WHERE (k.castsource IN (SELECT ours.oid FROM ours) OR k.casttarget IN (SELECT ours.oid FROM ours))
+		AND NOT EXISTS (SELECT FROM pg_depend d
+			WHERE d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.deptype = 'e')
+	UNION ALL
 	SELECT 2, 'SET gdpr.allow_drop = on;'
 	UNION ALL
 	SELECT 3, 'DROP EXTENSION gdpr_ext;'

@@ -162,6 +162,8 @@ SET ROLE encitext_user;
 INSERT INTO t (o) SELECT c FROM c;
 SELECT count(*) FROM t, c WHERE t.o = c.c;
 RESET ROLE;
+-- and are part of what an uninstallation drops
+SELECT s FROM gdpr.uninstall_plan() s WHERE s LIKE '%CAST%';
 DROP CAST (citext AS encitext);
 -- a whole row is no string either
 SET ROLE encitext_user;
