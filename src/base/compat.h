@@ -147,7 +147,7 @@
  * access/tableam.h and executor/executor.h.
  */
 #if PG_VERSION_NUM >= 160000
-typedef enum TU_UpdateIndexes GdprUpdateIndexes;
+#define GdprUpdateIndexes TU_UpdateIndexes
 #define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
 	do                                                                       \
 	{                                                                        \
@@ -157,7 +157,7 @@ typedef enum TU_UpdateIndexes GdprUpdateIndexes;
 										 (which) == TU_Summarizing);         \
 	} while (0)
 #else
-typedef bool GdprUpdateIndexes;
+#define GdprUpdateIndexes bool
 #define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
 	do                                                                       \
 	{                                                                        \
