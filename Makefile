@@ -51,6 +51,7 @@ OBJS = \
 	src/audit/trigger.o \
 	src/audit/values.o \
 	src/audit/who.o \
+	src/base/acl.o \
 	src/base/attempt.o \
 	src/base/digest.o \
 	src/base/guc.o \
@@ -95,12 +96,18 @@ OBJS = \
 	src/enctype/check.o \
 	src/enctype/conversion.o \
 	src/enctype/convert.o \
+	src/enctype/convert_fill.o \
+	src/enctype/convert_online.o \
+	src/enctype/convert_row.o \
+	src/enctype/convert_run.o \
+	src/enctype/convert_view.o \
 	src/enctype/damage.o \
 	src/enctype/destroy.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
 	src/enctype/fold.o \
 	src/enctype/guard.o \
+	src/enctype/guard_conversion.o \
 	src/enctype/guard_drop.o \
 	src/enctype/guard_statistics.o \
 	src/enctype/hint.o \

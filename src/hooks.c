@@ -64,9 +64,8 @@ static const SharedPart shared_parts[] = {
 };
 
 static const UtilityGuard utility_guards[] = {
-	gdpr_guard_utility,
-	gdpr_access_guard_utility,
-	gdpr_audit_guard_utility,
+	gdpr_guard_utility,		   gdpr_guard_conversion,
+	gdpr_access_guard_utility, gdpr_audit_guard_utility,
 	gdpr_worker_guard_utility,
 };
 

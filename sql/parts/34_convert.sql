@@ -1,5 +1,65 @@
 -- From a plain column to an encrypted one and back.
 
+-- Views that show or use a column, through other views too, in an order in which
+-- they can be made; an obstacle where one cannot be dropped and made again.
+CREATE FUNCTION gdpr.column_view(
+		relation regclass, column_name name,
+		OUT view oid, OUT number integer, OUT obstacle text)
+	RETURNS SETOF record
+	LANGUAGE SQL STABLE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+WITH RECURSIVE tree AS (
+	SELECT relation::oid AS oid
+	UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
+), views AS (
+	SELECT r.ev_class AS oid, 1 AS depth
+	FROM tree
+	JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attname = column_name AND NOT a.attisdropped
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = tree.oid AND d.refobjsubid = a.attnum
+		AND d.classid = 'pg_rewrite'::regclass
+	JOIN pg_rewrite r ON r.oid = d.objid
+	JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = ANY ('{v,m}')
+	UNION
+	SELECT r.ev_class, views.depth + 1
+	FROM views
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = views.oid
+		AND d.classid = 'pg_rewrite'::regclass
+	JOIN pg_rewrite r ON r.oid = d.objid
+	JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = ANY ('{v,m}')
+	WHERE r.ev_class <> views.oid
+), deepest AS (
+	SELECT views.oid, max(views.depth) AS depth FROM views GROUP BY views.oid
+)
+SELECT v.oid, (row_number() OVER (ORDER BY deepest.depth, v.oid))::integer,
+	CASE WHEN v.relkind = 'm' THEN 'drop it, and create it again after: with column::text where it shows plaintext'
+	WHEN EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = v.oid AND d.deptype = 'e')
+		THEN 'drop it: it belongs to an extension'
+	WHEN EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = v.oid AND r.rulename <> '_RETURN')
+		THEN 'drop it, and create it again after: it has rules'
+	WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = v.oid)
+		THEN 'drop it, and create it again after: it has triggers'
+	WHEN EXISTS (SELECT FROM pg_seclabel l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = v.oid)
+		THEN 'drop it, and create it again after: it has security labels'
+	ELSE (
+		SELECT format('drop it, and create it again after: %s depends on it', pg_describe_object(d.classid, d.objid, d.objsubid))
+		FROM pg_depend d
+		LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+		WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid
+			OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (v.reltype, (SELECT t.typarray FROM pg_type t WHERE t.oid = v.reltype)))
+			AND d.deptype <> 'i'
+			AND coalesce(r.ev_class NOT IN (SELECT deepest.oid FROM deepest), true)
+			AND NOT (d.classid = 'pg_attrdef'::regclass
+				AND EXISTS (SELECT FROM pg_attrdef ad WHERE ad.oid = d.objid AND ad.adrelid = v.oid))
+		ORDER BY 1 LIMIT 1)
+	END
+FROM deepest
+JOIN pg_class v ON v.oid = deepest.oid;
+$$;
+COMMENT ON FUNCTION gdpr.column_view(regclass, name) IS
+	'the views on a column, and what keeps one from being dropped and made again when the column''s type changes';
+REVOKE ALL ON FUNCTION gdpr.column_view(regclass, name) FROM PUBLIC;
+
 -- What depends on a column, and what that means for changing its type.  Reads
 -- catalogs alone; gdpr.encrypt_column and gdpr.decrypt_column show its rows.
 CREATE FUNCTION gdpr.column_report(
@@ -38,21 +98,6 @@ WITH RECURSIVE col AS (
 	JOIN same ON d.refobjid = same.attrelid
 		AND d.refobjsubid = same.attnum
 	WHERE d.refclassid = 'pg_class'::regclass
-), views AS (
-	SELECT r.ev_class AS oid, 1 AS depth
-	FROM dep
-	JOIN pg_rewrite r ON r.oid = dep.objid
-	JOIN pg_class v ON v.oid = r.ev_class
-	WHERE dep.classid = 'pg_rewrite'::regclass
-		AND v.relkind = ANY ('{v,m}')
-	UNION
-	SELECT r.ev_class, views.depth + 1
-	FROM views
-	JOIN pg_depend d ON d.refobjid = views.oid
-		AND d.refclassid = 'pg_class'::regclass
-		AND d.classid = 'pg_rewrite'::regclass
-	JOIN pg_rewrite r ON r.oid = d.objid
-	WHERE r.ev_class <> views.oid
 ), indexes AS (
 	SELECT i.indexrelid, i.indisexclusion, am.amname,
 		concat(i.indexprs::text, i.indpred::text)
@@ -99,9 +144,9 @@ WITH RECURSIVE col AS (
 		OR p.partexprs::text ~ format(':varattno %s ', col.attnum)
 	UNION ALL
 	SELECT 30, CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.oid::regclass::text,
-		'drop it, and create it again after: with column::text where it shows plaintext', true
-	FROM (SELECT views.oid, max(views.depth) AS depth FROM views GROUP BY views.oid) AS d
-	JOIN pg_class v ON v.oid = d.oid
+		coalesce(d.obstacle, 'made again as it is: it shows what the column shows'), d.obstacle IS NOT NULL
+	FROM gdpr.column_view(relation, column_name) d
+	JOIN pg_class v ON v.oid = d.view
 	UNION ALL
 	SELECT 40, 'index', i.indexrelid::regclass::text,
 		CASE WHEN i.by_expression THEN 'drop it: an expression or a predicate cannot see the plaintext'
@@ -191,6 +236,34 @@ COMMENT ON FUNCTION gdpr.column_report(regclass, name) IS
 	'what depends on a column and what becomes of it when the column''s type changes';
 REVOKE ALL ON FUNCTION gdpr.column_report(regclass, name) FROM PUBLIC;
 
+-- A default of an encrypted column is a plain expression cast into its type:
+-- that expression, or null where it is something else.
+CREATE FUNCTION gdpr.plain_default(relation regclass, column_name name) RETURNS text
+	LANGUAGE SQL STABLE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT e.plain
+FROM (
+	SELECT CASE
+		WHEN x.tree ~ '^{FUNCEXPR :funcid \d+ :funcresulttype \d+ :funcretset false :funcvariadic false :funcformat 2 ' AND x.expr !~ x.cast_last
+			THEN x.expr
+		WHEN x.tree ^@ '{FUNCEXPR ' AND x.expr ~ ('^\(.*\)' || x.cast_last)
+			THEN regexp_replace(x.expr, '^\((.*)\)' || x.cast_last, '\1') END AS plain, x.type
+	FROM (
+		SELECT pg_get_expr(d.adbin, d.adrelid) AS expr, d.adbin::text AS tree, t.type,
+			'::' || regexp_replace(t.type, '([^[:alnum:]_ ])', '\\\1', 'g') || '(\([^()]*\))?$' AS cast_last
+		FROM pg_attribute a
+		JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+		CROSS JOIN LATERAL (SELECT format_type(a.atttypid, NULL) AS type) AS t
+		WHERE a.attrelid = relation AND a.attname = column_name AND a.attgenerated = ''
+	) AS x
+) AS e
+WHERE strpos(e.plain, '::' || e.type) = 0;
+$$;
+COMMENT ON FUNCTION gdpr.plain_default(regclass, name) IS
+	'the plain expression of which an encrypted column''s default is made; null when there is none';
+REVOKE ALL ON FUNCTION gdpr.plain_default(regclass, name) FROM PUBLIC;
+
 CREATE FUNCTION gdpr.encrypt_column(
 		relation regclass, column_name name, context name, options jsonb = '{}',
 		OUT item text, OUT object text, OUT action text, OUT blocking boolean)
@@ -198,7 +271,7 @@ CREATE FUNCTION gdpr.encrypt_column(
 	AS 'MODULE_PATHNAME', 'gdpr_convert_encrypt'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) IS
-	'encrypts a column in place; options "type" (default: what fits the column) and "dry_run"';
+	'encrypts a column; options "type" (default: what fits the column), "dry_run" and "online"';
 REVOKE ALL ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.decrypt_column(
@@ -208,7 +281,7 @@ CREATE FUNCTION gdpr.decrypt_column(
 	AS 'MODULE_PATHNAME', 'gdpr_convert_decrypt'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.decrypt_column(regclass, name, jsonb) IS
-	'makes an encrypted column plain again; options "type" (default: what was encrypted) and "dry_run"';
+	'makes an encrypted column plain again; options "type" (default: what was encrypted), "dry_run" and "online"';
 REVOKE ALL ON FUNCTION gdpr.decrypt_column(regclass, name, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.check_column(
@@ -220,60 +293,3 @@ CREATE FUNCTION gdpr.check_column(
 COMMENT ON FUNCTION gdpr.check_column(regclass, name) IS
 	'counts the values of an encrypted column that decrypt and that do not, without showing one';
 REVOKE ALL ON FUNCTION gdpr.check_column(regclass, name) FROM PUBLIC;
-
--- The statements that lead from here to a database without the extension.
-CREATE FUNCTION gdpr.uninstall_plan() RETURNS SETOF text
-	LANGUAGE SQL STABLE PARALLEL UNSAFE
-	SET search_path = pg_catalog, pg_temp
-AS $$
-WITH ours AS (
-	SELECT oid FROM pg_type
-	WHERE typanalyze = 'gdpr.enctype_typanalyze'::regproc
-		AND typtype = 'b' AND typelem = 0
-)
-SELECT s.statement
-FROM (
-	SELECT 0 AS step, format('SELECT gdpr.unprotect(%L);', p.relation) AS statement
-	FROM gdpr.protected p
-	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = p.relation)
-	UNION ALL
-	SELECT DISTINCT 0, format('SELECT gdpr.release(%L);', r.relation)
-	FROM gdpr.access_rule r
-	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = r.relation)
-	UNION ALL
-	SELECT 1, format('SELECT * FROM gdpr.decrypt_column(%L, %L);', c.oid::regclass, a.attname)
-	FROM pg_attribute a
-	JOIN pg_class c ON c.oid = a.attrelid
-	WHERE c.relkind = ANY ('{r,p}')
-		AND a.attnum > 0 AND NOT a.attisdropped
-		AND a.attinhcount = 0
-		AND a.atttypid IN (SELECT ours.oid FROM ours)
-	UNION ALL
-	SELECT 1, format('-- by hand: column %I of %s holds encrypted values inside type %s',
-		a.attname, c.oid::regclass, t.oid::regtype)
-	FROM pg_attribute a
-	JOIN pg_class c ON c.oid = a.attrelid
-	JOIN pg_type t ON t.oid = a.atttypid
-	WHERE c.relkind = ANY ('{r,p,m,f,c}')
-		AND a.attnum > 0 AND NOT a.attisdropped
-		AND (t.typelem IN (SELECT ours.oid FROM ours)
-			OR t.typbasetype IN (SELECT ours.oid FROM ours)
-			OR c.relkind = ANY ('{m,f,c}')
-			AND a.atttypid IN (SELECT ours.oid FROM ours))
-	UNION ALL
-	-- made by hand, to or from another extension's type
-	SELECT 2, format('DROP CAST (%s AS %s);', k.castsource::regtype, k.casttarget::regtype)
-	FROM pg_cast k
-	WHERE (k.castsource IN (SELECT ours.oid FROM ours) OR k.casttarget IN (SELECT ours.oid FROM ours))
-		AND NOT EXISTS (SELECT FROM pg_depend d
-			WHERE d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.deptype = 'e')
-	UNION ALL
-	SELECT 2, 'SET gdpr.allow_drop = on;'
-	UNION ALL
-	SELECT 3, 'DROP EXTENSION gdpr_ext;'
-) AS s
-ORDER BY s.step, s.statement;
-$$;
-COMMENT ON FUNCTION gdpr.uninstall_plan() IS
-	'the ordered statements that lead to a database without the extension; decrypts everything';
-REVOKE ALL ON FUNCTION gdpr.uninstall_plan() FROM PUBLIC;

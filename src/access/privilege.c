@@ -10,13 +10,11 @@
 
 #include "access/htup_details.h"
 #include "access/privilege.h"
-#include "access/table.h"
 #include "access/xact.h"
+#include "base/acl.h"
 #include "base/ident.h"
 #include "base/input.h"
 #include "base/sql.h"
-#include "catalog/dependency.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -26,7 +24,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -47,94 +44,7 @@ gdpr_privilege_parts(Oid relation)
 	return parts;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* ---- the catalogs' lists ---- */
-
-/* attnum 0: of the relation.  NULL: the default, or none of a column. */
-static Acl *
-read_acl(Oid relid, AttrNumber attnum)
-{
-	HeapTuple tuple = attnum == 0
-						  ? SearchSysCache1(RELOID, ObjectIdGetDatum(relid))
-						  : SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-											Int16GetDatum(attnum));
-	bool isnull;
-	Datum value;
-	Acl *acl = NULL;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	value = attnum == 0
-				? SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull)
-				: SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl,
-								  &isnull);
-	if (!isnull)
-		acl = DatumGetAclPCopy(value);
-	ReleaseSysCache(tuple);
-	return acl;
-}
-
-static void
-update_tuple(Oid catalog, HeapTuple tuple, AttrNumber column, Acl *acl)
-{
-	Relation relation = table_open(catalog, RowExclusiveLock);
-	Datum *values = palloc0(sizeof(Datum) * RelationGetDescr(relation)->natts);
-	bool *nulls = palloc0(sizeof(bool) * RelationGetDescr(relation)->natts);
-	bool *replaces = palloc0(sizeof(bool) * RelationGetDescr(relation)->natts);
-	HeapTuple new;
-
-	replaces[column - 1] = true;
-	nulls[column - 1] = acl == NULL;
-	values[column - 1] = PointerGetDatum(acl);
-	new = heap_modify_tuple(tuple, RelationGetDescr(relation), values, nulls,
-							replaces);
-	CatalogTupleUpdate(relation, &tuple->t_self, new);
-	table_close(relation, RowExclusiveLock);
-}
-
-static int
-members(Acl *acl, Oid **roles)
-{
-	*roles = NULL;
-	return acl == NULL ? 0 : aclmembers(acl, roles);
-}
-
-/* An empty list is stored as none on columns, as GRANT and REVOKE do. */
-static void
-write_acl(Oid relid, AttrNumber attnum, Acl *list)
-{
-	Acl *new = list != NULL &&attnum > 0 && ACL_NUM(list) == 0 ? NULL : list;
-	Acl *old = read_acl(relid, attnum);
-	Oid *old_roles;
-	Oid *new_roles;
-	int nold = members(old, &old_roles);
-	int nnew = members(new, &new_roles);
-	HeapTuple tuple = attnum == 0
-						  ? SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid))
-						  : SearchSysCacheCopy2(ATTNUM, ObjectIdGetDatum(relid),
-												Int16GetDatum(attnum));
-
-	if (attnum == 0)
-		update_tuple(RelationRelationId, tuple, Anum_pg_class_relacl, new);
-	else
-		update_tuple(AttributeRelationId, tuple, Anum_pg_attribute_attacl, new);
-	updateAclDependencies(RelationRelationId, relid, attnum, owner_of(relid),
-						  nold, old_roles, nnew, new_roles);
-	CacheInvalidateRelcacheByRelid(relid);
-	CommandCounterIncrement();
-}
 
 static Acl *
 or_default(Oid relid, AttrNumber attnum, Acl *acl)
@@ -142,7 +52,7 @@ or_default(Oid relid, AttrNumber attnum, Acl *acl)
 	if (acl != NULL)
 		return acl;
 	return acldefault(attnum == 0 ? OBJECT_TABLE : OBJECT_COLUMN,
-					  owner_of(relid));
+					  gdpr_acl_owner(relid));
 }
 
 /* A list of the items that are wanted, in their order. */
@@ -220,19 +130,19 @@ has_column(Oid relid, AttrNumber attnum)
 List *
 gdpr_privilege_grantees(Oid relation)
 {
-	List *roles = list_make1_oid(owner_of(relation));
+	List *roles = list_make1_oid(gdpr_acl_owner(relation));
 	ListCell *lc;
 
 	foreach (lc, gdpr_privilege_parts(relation))
 	{
 		Oid part = lfirst_oid(lc);
 
-		roles = list_append_unique_oid(roles, owner_of(part));
-		roles = add_grantees(roles, read_acl(part, 0));
+		roles = list_append_unique_oid(roles, gdpr_acl_owner(part));
+		roles = add_grantees(roles, gdpr_acl_read(part, 0));
 		for (AttrNumber i = 1; i <= gdpr_privilege_columns(part); i++)
 		{
 			if (has_column(part, i))
-				roles = add_grantees(roles, read_acl(part, i));
+				roles = add_grantees(roles, gdpr_acl_read(part, i));
 		}
 	}
 	return roles;
@@ -267,7 +177,7 @@ check_passed_on(Oid relid, Acl *acl, Oid role)
 		if (ACL_DAT(acl)[i].ai_grantor == role)
 			to = list_append_unique_oid(to, ACL_DAT(acl)[i].ai_grantee);
 	}
-	if (to != NIL && role != owner_of(relid))
+	if (to != NIL && role != gdpr_acl_owner(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("role \"%s\" has passed on privileges on relation %s",
@@ -279,19 +189,19 @@ check_passed_on(Oid relid, Acl *acl, Oid role)
 static void
 take_from(Oid relid, AttrNumber attnum, Oid role)
 {
-	Acl *acl = read_acl(relid, attnum);
+	Acl *acl = gdpr_acl_read(relid, attnum);
 	List *roles = list_make1_oid(role);
 
 	check_passed_on(relid, acl, role);
 	if (has_role(acl, role))
-		write_acl(relid, attnum, pick(acl, roles, false));
+		gdpr_acl_write(relid, attnum, pick(acl, roles, false));
 }
 
 void
 gdpr_privilege_take_part(Oid part, Oid role)
 {
 	/* His own are what foreign keys are checked with. */
-	if (role == owner_of(part))
+	if (role == gdpr_acl_owner(part))
 		return;
 	take_from(part, 0, role);
 	for (AttrNumber i = 1; i <= gdpr_privilege_columns(part); i++)
@@ -314,7 +224,7 @@ void
 gdpr_privilege_give(Oid relation, AttrNumber attnum, Oid role,
 					AclMode privileges)
 {
-	Oid owner = owner_of(relation);
+	Oid owner = gdpr_acl_owner(relation);
 	AclItem item;
 
 	if (role == owner || privileges == ACL_NO_RIGHTS)
@@ -322,10 +232,10 @@ gdpr_privilege_give(Oid relation, AttrNumber attnum, Oid role,
 	item.ai_grantee = role;
 	item.ai_grantor = owner;
 	ACLITEM_SET_PRIVS_GOPTIONS(item, privileges, ACL_NO_RIGHTS);
-	write_acl(relation, attnum,
-			  aclupdate(or_default(relation, attnum,
-								   read_acl(relation, attnum)),
-						&item, ACL_MODECHG_ADD, owner, DROP_RESTRICT));
+	gdpr_acl_write(relation, attnum,
+				   aclupdate(or_default(relation, attnum,
+										gdpr_acl_read(relation, attnum)),
+							 &item, ACL_MODECHG_ADD, owner, DROP_RESTRICT));
 }
 
 /* ---- remembering ---- */
@@ -377,12 +287,12 @@ gdpr_privilege_remember(Oid relation, Oid part)
 			"SELECT 1 FROM gdpr.access_original WHERE relation = $1 AND part = $2 LIMIT 1",
 			2, types, values, NULL, false, SPI_OK_SELECT) == 0)
 	{
-		remember(relation, part, "", read_acl(part, 0));
+		remember(relation, part, "", gdpr_acl_read(part, 0));
 		for (AttrNumber i = 1; i <= gdpr_privilege_columns(part); i++)
 		{
-			if (has_column(part, i) && read_acl(part, i) != NULL)
+			if (has_column(part, i) && gdpr_acl_read(part, i) != NULL)
 				remember(relation, part, get_attname(part, i, false),
-						 read_acl(part, i));
+						 gdpr_acl_read(part, i));
 		}
 	}
 	gdpr_sql_end_own(&scope);
@@ -448,18 +358,18 @@ joined(Acl *a, Acl *b)
 static void
 restore_acl(Oid part, AttrNumber attnum, Acl *original, const List *roles)
 {
-	Acl *now = read_acl(part, attnum);
+	Acl *now = gdpr_acl_read(part, attnum);
 	Acl *was_full = or_default(part, attnum, original);
 	Acl *now_full = or_default(part, attnum, now);
 
 	if (original == NULL && now == NULL)
 		return;
 	if (same_items(pick(was_full, roles, false), pick(now_full, roles, false)))
-		write_acl(part, attnum, original);
+		gdpr_acl_write(part, attnum, original);
 	else
-		write_acl(part, attnum,
-				  joined(pick(now_full, roles, false),
-						 pick(was_full, roles, true)));
+		gdpr_acl_write(part, attnum,
+					   joined(pick(now_full, roles, false),
+							  pick(was_full, roles, true)));
 }
 
 /* What was remembered of a column; NULL: nothing, or no list. */

@@ -229,7 +229,8 @@ gdpr_access_is_closed(Oid relid)
 
 /*
  * A column declared on a part is personal in the whole; declared twice, each
- * declaration has to be allowed.
+ * declaration has to be allowed.  While a column is converted, its values are
+ * in a second one too.
  */
 List *
 gdpr_access_personal(Oid relation)
@@ -245,8 +246,11 @@ gdpr_access_personal(Oid relation)
 	n = gdpr_sql_run(
 		"WITH RECURSIVE down AS (SELECT $1 AS relid "
 		"UNION SELECT i.inhrelid FROM pg_inherits i JOIN down ON i.inhparent = down.relid), "
-		"up AS (SELECT c.column_name::text, c.category, c.category AS reached "
+		"up AS (SELECT n.name::text AS column_name, c.category, c.category AS reached "
 		"FROM gdpr.personal_column c JOIN down ON down.relid = c.relation "
+		"CROSS JOIN LATERAL (SELECT c.column_name AS name UNION ALL "
+		"SELECT v.spare FROM gdpr.conversion v JOIN pg_attribute a ON a.attname = v.spare "
+		"WHERE v.column_name = c.column_name AND a.attrelid = c.relation) n "
 		"UNION SELECT up.column_name, up.category, g.parent FROM up "
 		"JOIN gdpr.category g ON g.name = up.reached WHERE g.parent IS NOT NULL) "
 		"SELECT column_name, array_agg(reached) FROM up GROUP BY column_name, category",

@@ -398,19 +398,24 @@ load_sources(GdprAuditRelation *entry, Relation relation, Oid top)
 		take_source(entry, relation, rows, i);
 }
 
+/* While a column is converted, the second one says nothing that it does not. */
 static List *
-load_excepted(Oid top, MemoryContext context)
+load_excepted(Oid top, Oid relid, MemoryContext context)
 {
-	Oid types[] = {OIDOID};
-	Datum values[] = {ObjectIdGetDatum(top)};
+	Oid types[] = {OIDOID, OIDOID};
+	Datum values[] = {ObjectIdGetDatum(top), ObjectIdGetDatum(relid)};
 	MemoryContext old;
 	List *result;
 	bool isnull;
 	Datum names;
 
 	if (gdpr_sql_run(
-			"SELECT except_columns FROM gdpr.protected WHERE relation = $1", 1,
-			types, values, NULL, false, SPI_OK_SELECT) == 0)
+			"WITH RECURSIVE up AS (SELECT $2 AS oid UNION SELECT i.inhparent "
+			"FROM up JOIN pg_inherits i ON i.inhrelid = up.oid) "
+			"SELECT p.except_columns || ARRAY(SELECT v.spare "
+			"FROM gdpr.conversion v JOIN up ON up.oid = v.relation) "
+			"FROM gdpr.protected p WHERE p.relation = $1",
+			2, types, values, NULL, false, SPI_OK_SELECT) == 0)
 		return NIL;
 	names = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
 						  &isnull);
@@ -445,7 +450,7 @@ build(GdprAuditRelation *entry, Relation relation)
 	protected_relid = get_relname_relid("protected", gdpr_sql_schema());
 	gdpr_sql_begin_own(&scope);
 	top = gdpr_audit_protected(RelationGetRelid(relation));
-	excepted = load_excepted(top, entry->context);
+	excepted = load_excepted(top, RelationGetRelid(relation), entry->context);
 	entry->subject_keys = gdpr_audit_has_subject_keys(top);
 	/* Those of a relation that is protected no longer still find records. */
 	if (!OidIsValid(top))

@@ -176,4 +176,36 @@
 	make_range(type, lower, upper, false)
 #endif
 
+/*
+ * A row's new version, which nobody else can have changed, and its index
+ * entries; the slot has to be the econtext's.  Needs access/tableam.h and
+ * executor/executor.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define gdpr_compat_update_tuple(result, estate, tid, slot)                    \
+	do                                                                         \
+	{                                                                          \
+		TU_UpdateIndexes which;                                                \
+                                                                               \
+		simple_table_tuple_update((result)->ri_RelationDesc, tid, slot,        \
+								  (estate)->es_snapshot, &which);              \
+		if ((result)->ri_NumIndices > 0 && which != TU_None)                   \
+			list_free(ExecInsertIndexTuples(result, slot, estate, true, false, \
+											NULL, NIL,                         \
+											which == TU_Summarizing));         \
+	} while (0)
+#else
+#define gdpr_compat_update_tuple(result, estate, tid, slot)                    \
+	do                                                                         \
+	{                                                                          \
+		bool which;                                                            \
+                                                                               \
+		simple_table_tuple_update((result)->ri_RelationDesc, tid, slot,        \
+								  (estate)->es_snapshot, &which);              \
+		if ((result)->ri_NumIndices > 0 && which)                              \
+			list_free(ExecInsertIndexTuples(result, slot, estate, true, false, \
+											NULL, NIL));                       \
+	} while (0)
+#endif
+
 #endif /* GDPR_COMPAT_H */

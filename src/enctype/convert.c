@@ -1,10 +1,12 @@
 /*
  * convert.c
- *	  From a plain column to an encrypted one, and back.
+ *	  From a plain column to an encrypted one, and back: the report, and the
+ *	  conversion in one statement (online: convert_online.c).
  *
  * ALTER TABLE ... ALTER COLUMN ... TYPE does the work and rebuilds the indexes;
- * what it cannot carry over (views, checks, foreign keys, pattern indexes ...)
- * is listed with what to do about it and never dropped.  The catalogs are read
+ * views are dropped and made again.  What cannot be carried over (checks,
+ * foreign keys, pattern indexes ...) is listed with what to do about it and
+ * never dropped.  The catalogs are read
  * as the extension's owner, the table is altered as the caller.
  */
 #include "base/compat.h"
@@ -15,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "crypto/keyring.h"
+#include "enctype/convert.h"
 #include "enctype/enctype.h"
 #include "enctype/guard.h"
 #include "funcapi.h"
@@ -31,28 +34,22 @@
 GDPR_FUNCTION(gdpr_convert_encrypt);
 GDPR_FUNCTION(gdpr_convert_decrypt);
 
-typedef struct Column
-{
-	Oid relid;
-	AttrNumber attnum;
-	Oid typid;
-	int32 typmod;
-	char *relation; /* quoted, qualified */
-	char *name;		/* quoted */
-} Column;
+typedef GdprConvertColumn Column;
 
 typedef struct Options
 {
 	char *type; /* NULL when not given */
 	bool dry_run;
+	bool online;
 } Options;
 
 static Options
 parse_options(Jsonb *json)
 {
-	Options options = {NULL, false};
+	Options options = {NULL, false, false};
 	const GdprOption known[] = {
 		{.name = "dry_run", .flag = &options.dry_run},
+		{.name = "online", .flag = &options.online},
 		{.name = "type", .text = &options.type},
 	};
 
@@ -95,6 +92,7 @@ find_column(Oid relid, Name name)
 						  &collation);
 	column.relation = gdpr_ident_relation(relid);
 	column.name = gdpr_ident_column(relid, column.attnum);
+	gdpr_conversion_refuse(&column);
 	return column;
 }
 
@@ -179,6 +177,40 @@ put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+static void
+report_foreign_views(FunctionCallInfo fcinfo, const Column *column,
+					 StringInfo blockers)
+{
+	ListCell *lc;
+
+	foreach (lc, gdpr_convert_views_foreign(column->relid,
+											get_attname(column->relid,
+														column->attnum, false)))
+	{
+		put_row(
+			fcinfo, "view", lfirst(lc),
+			"have its owner drop it, and create it again after: it is not yours",
+			true);
+		appendStringInfo(blockers, "%sview %s", blockers->len > 0 ? ", " : "",
+						 (char *) lfirst(lc));
+	}
+}
+
+static const char *const
+	dependents = "SELECT item, object, action, CASE WHEN blocking THEN 't' END "
+				 "FROM gdpr.column_report($1, $2)";
+
+/* Where the table is in use all the while, other things stand in the way. */
+static const char *const dependents_online =
+	"SELECT item, object, CASE WHEN blocking THEN action "
+	"WHEN item = 'lock' THEN 'ACCESS EXCLUSIVE for moments: to begin, to swap, to end' "
+	"WHEN item = 'partition' THEN 'converted with the whole, one by one' "
+	"WHEN item = 'index' THEN 'built anew before the swap: gdpr.conversion_indexes' "
+	"ELSE action END, CASE WHEN blocking THEN 't' END "
+	"FROM gdpr.column_report($1, $2) "
+	"UNION ALL SELECT item, object, action, CASE WHEN blocking THEN 't' END "
+	"FROM gdpr.conversion_report($1, $2)";
+
 /*
  * What depends on the column, into the result; returns the names of what
  * stands in the way, or NULL.  A default is named by its column alone: it may
@@ -186,7 +218,7 @@ put_row(FunctionCallInfo fcinfo, const char *item, const char *object,
  */
 static char *
 report_dependents(FunctionCallInfo fcinfo, const Column *column,
-				  const GdprKind *kind)
+				  const GdprKind *kind, bool default_blocks, bool online)
 {
 	GdprSqlScope scope;
 	Oid argtypes[] = {REGCLASSOID, NAMEOID};
@@ -200,9 +232,8 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column,
 	values[0] = ObjectIdGetDatum(column->relid);
 	values[1] = NameGetDatum(&name);
 	gdpr_sql_begin_own(&scope);
-	gdpr_sql_run("SELECT item, object, action, CASE WHEN blocking THEN 't' END"
-				 " FROM gdpr.column_report($1, $2)",
-				 2, argtypes, values, NULL, true, SPI_OK_SELECT);
+	gdpr_sql_run(online ? dependents_online : dependents, 2, argtypes, values,
+				 NULL, true, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
@@ -213,7 +244,7 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column,
 		bool blocking = SPI_getvalue(row, columns, 4) != NULL;
 		MemoryContext spi = MemoryContextSwitchTo(caller);
 
-		if (kind == NULL && strcmp(item, "default") == 0)
+		if (default_blocks && strcmp(item, "default") == 0)
 		{
 			action = "drop it, and set it again after";
 			blocking = true;
@@ -233,6 +264,7 @@ report_dependents(FunctionCallInfo fcinfo, const Column *column,
 		MemoryContextSwitchTo(spi);
 	}
 	gdpr_sql_end_own(&scope);
+	report_foreign_views(fcinfo, column, &blockers);
 	return blockers.len > 0 ? blockers.data : NULL;
 }
 
@@ -247,28 +279,52 @@ refuse_blocked(const char *blockers)
 }
 
 /*
+ * The expression that a default becomes: of a plain column what it is, of an
+ * encrypted one what was cast into its type.  NULL: none, or nothing to be had.
+ */
+static char *
+column_default(const Column *column, bool encrypted)
+{
+	GdprSqlScope scope;
+	Oid argtypes[] = {REGCLASSOID, NAMEOID};
+	NameData name;
+	Datum values[] = {ObjectIdGetDatum(column->relid), NameGetDatum(&name)};
+	MemoryContext caller = CurrentMemoryContext;
+	char *value;
+
+	namestrcpy(&name, get_attname(column->relid, column->attnum, false));
+	gdpr_sql_begin_own(&scope);
+	gdpr_sql_run(
+		encrypted
+			? "SELECT gdpr.plain_default($1, $2)"
+			: "SELECT (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d "
+			  "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
+			  "WHERE a.attrelid = $1 AND a.attname = $2)",
+		2, argtypes, values, NULL, true, SPI_OK_SELECT);
+	value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (value != NULL)
+		value = MemoryContextStrdup(caller, value);
+	gdpr_sql_end_own(&scope);
+	return value;
+}
+
+/*
  * Changes the type as the caller.  A default is taken off and put back as it
  * was, cast at run time: PostgreSQL would cast the constant itself.
  */
 static void
-alter_type(const Column *column, const char *type, const char *using)
+alter_type(const Column *column, const char *type, const char *using,
+		   bool decrypts)
 {
 	GdprSqlScope scope;
-	char *value = NULL;
+	char *value = column_default(column, decrypts);
 	StringInfoData sql;
 	bool before;
+	List *views = gdpr_convert_views_take(column->relid,
+										  get_attname(column->relid,
+													  column->attnum, false));
 
-	gdpr_sql_begin_caller(&scope);
 	initStringInfo(&sql);
-	appendStringInfo(
-		&sql,
-		"SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
-		" WHERE adrelid OPERATOR(pg_catalog.=) %u AND adnum OPERATOR(pg_catalog.=) %d",
-		column->relid, column->attnum);
-	if (gdpr_sql_run(sql.data, 0, NULL, NULL, NULL, true, SPI_OK_SELECT) > 0)
-		value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-	resetStringInfo(&sql);
 	appendStringInfo(&sql, "ALTER TABLE %s ", column->relation);
 	if (value != NULL)
 		appendStringInfo(&sql, "ALTER COLUMN %s DROP DEFAULT, ", column->name);
@@ -278,6 +334,8 @@ alter_type(const Column *column, const char *type, const char *using)
 		appendStringInfo(
 			&sql, ", ALTER COLUMN %s SET DEFAULT (%s)::pg_catalog.text::%s",
 			column->name, value, type);
+	/* The default's text is qualified for this search_path. */
+	gdpr_sql_begin_pinned(&scope);
 	before = gdpr_guard_set_converting(true);
 	PG_TRY();
 	{
@@ -289,6 +347,7 @@ alter_type(const Column *column, const char *type, const char *using)
 	}
 	PG_END_TRY();
 	gdpr_sql_end_caller(&scope);
+	gdpr_convert_views_make(views);
 }
 
 /* Roles that log in, read the column today, and would see ciphertext then. */
@@ -399,6 +458,7 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	const GdprKind *kind;
 	char *type;
 	char *blockers;
+	Oid via;
 
 	require_arguments(fcinfo);
 	options = parse_options(PG_GETARG_JSONB_P(3));
@@ -408,15 +468,23 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	type = gdpr_ident_type(gdpr_enctype_oid(kind), context->hash);
 
 	begin_report(fcinfo, &column, type, options.dry_run);
-	blockers = report_dependents(fcinfo, &column, kind);
+	blockers = report_dependents(fcinfo, &column, kind, false, options.online);
 	report_roles(fcinfo, &column, context);
 	if (options.dry_run)
 		PG_RETURN_NULL();
 	if (blockers != NULL)
 		refuse_blocked(blockers);
-	alter_type(&column, type,
-			   psprintf("%s::%s::%s", column.name,
-						gdpr_ident_type(source_type(column.typid), -1), type));
+	via = source_type(column.typid);
+	if (options.online)
+	{
+		gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
+		gdpr_conversion_begin(&column, true, via, type);
+	}
+	else
+		alter_type(&column, type,
+				   psprintf("%s::%s::%s", column.name, gdpr_ident_type(via, -1),
+							type),
+				   false);
 	PG_RETURN_NULL();
 }
 
@@ -436,6 +504,44 @@ plain_type(const GdprKind *kind, const char *name)
 	return gdpr_ident_type(typid, typmod);
 }
 
+/* An encrypted type, a domain over it, an array of either, a domain over that. */
+typedef struct Shape
+{
+	bool array;
+	Oid typid; /* the encrypted type */
+	int32 typmod;
+} Shape;
+
+static Shape
+shape_of(const Column *column)
+{
+	Shape shape = {.typmod = column->typmod};
+	Oid typid = getBaseTypeAndTypmod(column->typid, &shape.typmod);
+	Oid element = get_element_type(typid);
+
+	if (OidIsValid(element))
+	{
+		shape.array = true;
+		typid = getBaseTypeAndTypmod(element, &shape.typmod);
+	}
+	if (!gdpr_enctype_is(typid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %s is not encrypted", column->name)));
+	shape.typid = typid;
+	return shape;
+}
+
+/* Else the first batch would say so. */
+static void
+check_readable(uint32 hash)
+{
+	const GdprContext *context = gdpr_keyring_context(hash);
+
+	if (context != NULL)
+		gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_READ);
+}
+
 /* gdpr.decrypt_column(relation regclass, column_name name, options jsonb) */
 Datum
 gdpr_convert_decrypt(PG_FUNCTION_ARGS)
@@ -443,28 +549,36 @@ gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 	Column column;
 	Options options;
 	const GdprKind *kind;
+	Shape shape;
+	Oid via;
 	char *type;
 	char *blockers;
 
 	require_arguments(fcinfo);
 	options = parse_options(PG_GETARG_JSONB_P(2));
 	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
-	kind = gdpr_enctype_kind(column.typid);
-	if (kind == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column %s is not encrypted", column.name)));
-	type = plain_type(kind, options.type);
+	shape = shape_of(&column);
+	kind = gdpr_enctype_kind(shape.typid);
+	via = shape.array ? get_array_type(kind->base) : kind->base;
+	type = psprintf("%s%s", plain_type(kind, options.type),
+					shape.array ? "[]" : "");
 
 	begin_report(fcinfo, &column, type, options.dry_run);
-	blockers = report_dependents(fcinfo, &column, NULL);
+	blockers = report_dependents(fcinfo, &column, NULL,
+								 column_default(&column, true) == NULL,
+								 options.online);
 	if (options.dry_run)
 		PG_RETURN_NULL();
 	if (blockers != NULL)
 		refuse_blocked(blockers);
+	if (options.online)
+	{
+		check_readable(shape.typmod);
+		gdpr_conversion_begin(&column, false, via, type);
+		PG_RETURN_NULL();
+	}
 	/* The assignment to the type complains of what an explicit cast would cut. */
 	alter_type(&column, type,
-			   psprintf("%s::%s", column.name,
-						gdpr_ident_type(kind->base, -1)));
+			   psprintf("%s::%s", column.name, gdpr_ident_type(via, -1)), true);
 	PG_RETURN_NULL();
 }

@@ -106,6 +106,12 @@ gdpr_guard_set_converting(bool value)
 	return before;
 }
 
+bool
+gdpr_guard_is_converting(void)
+{
+	return converting;
+}
+
 static void
 refuse_no_context(const char *kind, const char *name)
 {
@@ -357,6 +363,27 @@ check_statistics(Oid object)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* The trigger of a conversion, and its state, know both columns by name. */
+static void
+check_conversion(Oid relid)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (converting)
+		return;
+	if (run_kept(&plan,
+				 "SELECT 1 FROM gdpr.conversion v WHERE v.relation = $1"
+				 " AND (SELECT count(*) FROM pg_attribute a"
+				 " WHERE a.attrelid = v.relation AND NOT a.attisdropped"
+				 " AND a.attname IN (v.column_name, v.spare)) < 2",
+				 relid) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a column of the relation is being converted, and keeps its name until that is done"),
+				 errhint("Use gdpr.cancel_conversion, or CALL gdpr.convert_column to finish.")));
+	SPI_freetuptable(SPI_tuptable);
+}
+
 /* Returns false when nothing of the relation is to be looked at. */
 static bool
 check_relation(Oid relid)
@@ -372,6 +399,7 @@ check_relation(Oid relid)
 		check_columns(relation);
 	check_indexes(relation);
 	RelationClose(relation);
+	check_conversion(relid);
 	if (gdpr_typetree_relation(relid))
 		gdpr_guard_statistics(relid);
 	if (!temporary && gdpr_typetree_relation(relid))

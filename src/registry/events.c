@@ -16,6 +16,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "enctype/guard.h"
 #include "registry/registry.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,6 +43,7 @@ static const char *const is_declared =
 	"OR EXISTS (SELECT 1 FROM gdpr.access_original a WHERE d.objid IN (a.relation, a.part)) "
 	"OR EXISTS (SELECT 1 FROM gdpr.audit_key k WHERE k.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.protected p WHERE p.relation = d.objid) "
+	"OR EXISTS (SELECT 1 FROM gdpr.conversion v WHERE v.relation = d.objid) "
 	"OR EXISTS (SELECT 1 FROM gdpr.sharing h WHERE d.objid IN (h.child, h.parent))) LIMIT 1";
 
 static const char *const drop_statements[] = {
@@ -75,6 +77,9 @@ static const char *const drop_statements[] = {
 	"AND (g.col IS NULL OR g.col = ANY (s.columns))",
 	GONE "DELETE FROM gdpr.audit_key k USING gone g WHERE k.relation = g.objid "
 		 "AND (g.col IS NULL OR g.col = ANY (k.columns))",
+	/* A column that goes is refused while it is converted. */
+	GONE
+	"DELETE FROM gdpr.conversion v USING gone g WHERE v.relation = g.objid AND g.col IS NULL",
 	GONE
 	"DELETE FROM gdpr.hold o USING gone g WHERE o.relation = g.objid AND g.col IS NULL",
 	GONE
@@ -154,7 +159,7 @@ gdpr_registry_on_drop(PG_FUNCTION_ARGS)
 	GdprSqlScope scope;
 
 	(void) event_data(fcinfo);
-	if (!tables_are_there())
+	if (!tables_are_there() || gdpr_guard_is_converting())
 		PG_RETURN_NULL();
 	gdpr_sql_begin_own(&scope);
 	if (!any_declared())
@@ -299,7 +304,7 @@ gdpr_registry_on_rename(PG_FUNCTION_ARGS)
 {
 	Node *stmt = (Node *) event_data(fcinfo)->parsetree;
 
-	if (!tables_are_there())
+	if (!tables_are_there() || gdpr_guard_is_converting())
 		PG_RETURN_NULL();
 	if (IsA(stmt, RenameStmt))
 		follow_rename((RenameStmt *) stmt);

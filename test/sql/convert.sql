@@ -9,6 +9,7 @@ CREATE ROLE convert_other LOGIN;
 GRANT ALL ON SCHEMA convert TO convert_owner;
 GRANT USAGE ON SCHEMA convert TO convert_app;
 GRANT EXECUTE ON FUNCTION gdpr.encrypt_column, gdpr.decrypt_column, gdpr.check_column TO convert_owner, convert_other;
+GRANT EXECUTE ON PROCEDURE gdpr.convert_column TO convert_owner;
 SELECT gdpr.grant_context('convert_pii', 'convert_owner', 'read');
 SELECT gdpr.grant_context('convert_pii', 'convert_owner', 'write');
 SET ROLE convert_owner;
@@ -124,8 +125,11 @@ RESET ROLE;
 SET ROLE convert_owner;
 SELECT gdpr.decrypt_column('customer', 'email', '{"type": "int"}');
 SELECT gdpr.decrypt_column('customer', 'email', '{"type": "varchar(5)"}');
-SELECT item, object, action FROM gdpr.decrypt_column('customer', 'email', '{"dry_run": true}') WHERE blocking;
-ALTER TABLE customer ALTER email DROP DEFAULT;
+SELECT item, object, action FROM gdpr.decrypt_column('customer', 'email', '{"dry_run": true}') WHERE item = 'default' OR blocking;
+-- a default that is no plain expression has to go before
+ALTER TABLE customer ALTER email SET DEFAULT CASE WHEN true THEN 'kanarialintu-d'::text::enctext('convert_pii') END;
+SELECT item, action FROM gdpr.decrypt_column('customer', 'email', '{"dry_run": true}') WHERE blocking;
+ALTER TABLE customer ALTER email SET DEFAULT 'kanarialintu-d'::text::enctext('convert_pii');
 SELECT gdpr.decrypt_column('customer', 'email', '{"type": "varchar(5)"}');
 SELECT count(*) FROM gdpr.decrypt_column('customer', 'email', '{"type": "varchar(50)"}') WHERE item = 'column';
 SELECT count(*) FROM gdpr.decrypt_column('customer', 'name') WHERE item = 'column';
@@ -133,6 +137,7 @@ SELECT count(*) FROM gdpr.decrypt_column('customer', 'nick', '{"type": "citext"}
 SELECT count(*) FROM gdpr.decrypt_column('customer', 'code', '{"type": "char(5)"}') WHERE item = 'column';
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
 	WHERE attrelid = 'customer'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+SELECT adnum, pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'customer'::regclass;
 SELECT count(*) FROM customer WHERE email = 'kanarialintu-' || id AND name = 'kanarialintu-n' || id
 	AND nick::text = 'kanarialintu-k' || id AND code = 'c' || id;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'customer'::regclass ORDER BY 1;
@@ -184,6 +189,21 @@ CREATE TABLE older () INHERITS (old);
 INSERT INTO older VALUES (1, 'kanarialintu-a');
 SELECT count(*) FROM gdpr.encrypt_column('old', 'e', 'convert_pii') WHERE item = 'column';
 SELECT e FROM older;
+-- arrays and domains go back, too
+CREATE DOMAIN mail AS enctext('convert_pii');
+CREATE DOMAIN mails AS enctext('convert_pii')[];
+CREATE TYPE pair AS (a int, b enctext('convert_pii'));
+CREATE TABLE shapes (m mail, l enctext('convert_pii')[], ml mail[], s mails, p pair, d enctext('convert_pii') DEFAULT 'kanarialintu-d'::text);
+INSERT INTO shapes VALUES ('kanarialintu-m', '{kanarialintu-1,NULL}', '{kanarialintu-2}', '{kanarialintu-3}', (1, 'kanarialintu-p')::pair);
+SELECT action FROM gdpr.decrypt_column('shapes', 'm') WHERE item = 'column';
+SELECT action FROM gdpr.decrypt_column('shapes', 'l', '{"type": "varchar(20)"}') WHERE item = 'column';
+SELECT action FROM gdpr.decrypt_column('shapes', 'ml') WHERE item = 'column';
+SELECT action FROM gdpr.decrypt_column('shapes', 's', '{"online": true}') WHERE item = 'column';
+CALL gdpr.convert_column('shapes', 's');
+SELECT gdpr.decrypt_column('shapes', 'p');
+SELECT action FROM gdpr.decrypt_column('shapes', 'd') WHERE item IN ('column', 'default');
+\d shapes
+SELECT m, l, ml, s, d FROM shapes;
 RESET ROLE;
 
 SET client_min_messages = warning;
