@@ -46,6 +46,9 @@ extern Datum gdpr_converter_run(GdprConverter *converter, Datum value,
 
 /* ---- convert_online.c: the state ---- */
 
+/* What the names of spare columns begin with; others' may, too. */
+#define GDPR_SPARE_PREFIX "gdpr_convert_"
+
 typedef struct GdprConversion
 {
 	Oid relation;

@@ -384,7 +384,8 @@ gdpr_conversion_begin(const GdprConvertColumn *column, bool encrypts, Oid via,
 	gdpr_conversion_take(column->relid, false);
 	namestrcpy(&conversion.column,
 			   get_attname(column->relid, column->attnum, false));
-	namestrcpy(&conversion.spare, psprintf("gdpr_convert_%d", column->attnum));
+	namestrcpy(&conversion.spare,
+			   psprintf(GDPR_SPARE_PREFIX "%d", column->attnum));
 	add_spare(column, quote_identifier(NameStr(conversion.spare)), type);
 	write_state(&conversion);
 	gdpr_conversion_trigger(&conversion);

@@ -15,6 +15,7 @@
 #include "base/sql.h"
 #include "base/type.h"
 #include "catalog/pg_type.h"
+#include "enctype/convert.h"
 #include "enctype/enctype.h"
 #include "funcapi.h"
 #include "registry/registry.h"
@@ -72,6 +73,17 @@ column_text(Form_pg_attribute att)
 	return psprintf("c.%s", name);
 }
 
+/* What a conversion keeps beside the column says nothing that it does not. */
+static bool
+is_spare(Oid relid, const char *name)
+{
+	GdprConversion conversion;
+
+	return strncmp(name, GDPR_SPARE_PREFIX, strlen(GDPR_SPARE_PREFIX)) == 0 &&
+		   gdpr_conversion_find(relid, name, &conversion) &&
+		   strcmp(NameStr(conversion.spare), name) == 0;
+}
+
 static void
 append_columns(StringInfo buf, Oid relid, Oid except)
 {
@@ -81,7 +93,7 @@ append_columns(StringInfo buf, Oid relid, Oid except)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 
-		if (att->attisdropped ||
+		if (att->attisdropped || is_spare(relid, NameStr(att->attname)) ||
 			(OidIsValid(except) &&
 			 get_attnum(except, NameStr(att->attname)) != InvalidAttrNumber))
 			continue;

@@ -41,6 +41,7 @@ RESET ROLE;
 -- a declaration that changes has the grants made anew: the spare column is as personal
 SELECT gdpr.declare_column('customer', 'name', 'name', mask => 'null', options => '{"label": "Name"}');
 SELECT * FROM seen();
+SELECT gdpr_export('2', 'cdecl')->'data'->'cdecl.customer' AS row;
 SELECT gdpr_forget('3', 'cdecl')->>'level' AS level;
 CALL gdpr.convert_column('customer', 'email');
 SELECT * FROM seen();
