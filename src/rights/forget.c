@@ -251,7 +251,7 @@ gdpr_forget_again(const GdprKept *kept)
 		ereport(ERROR,
 				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
 				 errmsg("the key that names the person is not available"),
-				 errhint("Its root key is not among those that the server started with.")));
+				 errhint("Its root key is not among those that the server has.")));
 	forget.subject = gdpr_key_resolve(kept->subject, kept->kind, false);
 	memcpy(forget.pseudonym, kept->pseudonym, GDPR_TAG_LEN);
 	if (forget.subject->found)
