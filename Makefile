@@ -162,6 +162,7 @@ OBJS = \
 	src/rights/verify.o \
 	src/shred/person.o \
 	src/shred/trigger.o \
+	src/shred/verify.o \
 	src/storage/update.o \
 	src/subject/bookkeeping.o \
 	src/subject/datamap.o \

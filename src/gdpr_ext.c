@@ -19,6 +19,7 @@
 #include "enctype/rewrite.h"
 #include "enctype/typetree.h"
 #include "hooks.h"
+#include "shred/shred.h"
 #include "worker/worker.h"
 
 GDPR_MODULE_MAGIC;
@@ -45,6 +46,7 @@ _PG_init(void)
 	gdpr_audit_who_init();
 	gdpr_audit_relation_init();
 	gdpr_audit_source_init();
+	gdpr_shred_init();
 	gdpr_worker_init();
 
 	gdpr_hooks_init();

@@ -447,6 +447,15 @@ gdpr_subject_key_sealer(const uint8 *id, GdprSubjectKeyState *state)
 }
 
 bool
+gdpr_subject_key_is_gone(const uint8 *id)
+{
+	GdprSubjectKeyState state;
+
+	(void) use(id, false, &state);
+	return state == GDPR_SUBJECT_KEY_GONE;
+}
+
+bool
 gdpr_subject_key_find(const uint8 *subject, uint8 *id)
 {
 	Subject whose;

@@ -35,6 +35,9 @@ extern GdprAead *gdpr_subject_key_opener(const uint8 *id,
 extern GdprAead *gdpr_subject_key_sealer(const uint8 *id,
 										 GdprSubjectKeyState *state);
 
+/* Was the person erased whose key that was? */
+extern bool gdpr_subject_key_is_gone(const uint8 *id);
+
 /* The id of the person's key; false when he has none. */
 extern bool gdpr_subject_key_find(const uint8 *subject, uint8 *id);
 

@@ -29,7 +29,9 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "crypto/keyring.h"
+#include "enctype/enctype.h"
 #include "enctype/nested.h"
+#include "enctype/reencrypt.h"
 #include "enctype/typetree.h"
 #include "enctype/value.h"
 #include "executor/executor.h"
@@ -102,6 +104,9 @@ typedef struct Target
 	Snapshot snapshot;
 } Target;
 
+GdprRowOwner (*gdpr_reencrypt_owner)(Relation relation, TupleTableSlot *slot,
+									 bool make, uint8 *id) = NULL;
+
 /* ---- one value, one row ---- */
 
 /* What the visitor of a row found. */
@@ -109,6 +114,8 @@ typedef struct RowFacts
 {
 	bool behind;
 	bool no_key;
+	GdprRowOwner owner;
+	uint8 id[GDPR_SUBJECT_ID_LEN]; /* of the owner's key */
 } RowFacts;
 
 static Datum
@@ -143,6 +150,53 @@ reseal_value(Datum value, void *arg, bool *changed)
 	return result;
 }
 
+/* Is it under another key than its row's person has?  id: his, if he has one. */
+static bool
+is_misplaced(const RowFacts *facts, Datum value)
+{
+	uint8 room[GDPR_SUBJECT_ID_LEN];
+	const uint8 *has;
+
+	if (facts->owner == GDPR_OWNER_NOT_ASKED)
+		return false;
+	has = gdpr_value_subject_id(value, room);
+	if (has == NULL)
+		return facts->owner != GDPR_OWNER_CONTEXT &&
+			   gdpr_value_is_stored(value);
+	if (facts->owner == GDPR_OWNER_PERSON &&
+		memcmp(has, facts->id, sizeof(room)) == 0)
+		return false;
+	return !gdpr_subject_key_is_gone(has);
+}
+
+/* A column's value, not one inside of another: what it becomes for its person. */
+static Datum
+own_value(RowFacts *facts, Datum value, bool make, bool *changed)
+{
+	Datum result;
+
+	if (!is_misplaced(facts, value))
+		return value;
+	facts->behind = true;
+	if (!make)
+		return value;
+	result = gdpr_value_rekey(value, facts->owner == GDPR_OWNER_PERSON
+										 ? facts->id
+										 : NULL);
+	*changed |= result != value;
+	return result;
+}
+
+static void
+find_owner(const Target *target, TupleTableSlot *slot, bool make,
+		   RowFacts *facts)
+{
+	if (gdpr_reencrypt_owner == NULL)
+		return;
+	slot_getallattrs(slot);
+	facts->owner = gdpr_reencrypt_owner(target->rel, slot, make, facts->id);
+}
+
 /* Visits the row's encrypted columns; values holds what they become. */
 static bool
 visit_columns(const Target *target, TupleTableSlot *slot, Datum *values,
@@ -154,13 +208,15 @@ visit_columns(const Target *target, TupleTableSlot *slot, Datum *values,
 	{
 		int number = target->columns[i];
 		bool isnull;
+		Oid typid;
 		Datum value = slot_getattr(slot, number + 1, &isnull);
 
 		if (isnull)
 			continue;
-		value = gdpr_nested_map(
-			TupleDescAttr(slot->tts_tupleDescriptor, number)->atttypid, value,
-			visit, facts, &changed);
+		typid = TupleDescAttr(slot->tts_tupleDescriptor, number)->atttypid;
+		value = gdpr_nested_map(typid, value, visit, facts, &changed);
+		if (gdpr_enctype_is(getBaseType(typid)))
+			value = own_value(facts, value, values != NULL, &changed);
 		if (values != NULL)
 			values[number] = value;
 	}
@@ -195,12 +251,13 @@ make_row(Target *target, Work *work)
 	TupleTableSlot *seen = target->seen;
 	TupleTableSlot *made = target->made;
 	int natts = seen->tts_tupleDescriptor->natts;
-	RowFacts facts = {false, false};
+	RowFacts facts = {.owner = GDPR_OWNER_NOT_ASKED};
 
 	slot_getallattrs(seen);
 	ExecClearTuple(made);
 	memcpy(made->tts_values, seen->tts_values, sizeof(Datum) * natts);
 	memcpy(made->tts_isnull, seen->tts_isnull, sizeof(bool) * natts);
+	find_owner(target, seen, true, &facts);
 	if (visit_columns(target, seen, made->tts_values, reseal_value, &facts))
 	{
 		ExecStoreVirtualTuple(made);
@@ -216,8 +273,9 @@ static void
 do_row(Target *target, Work *work)
 {
 	MemoryContext old = MemoryContextSwitchTo(target->row);
-	RowFacts facts = {false, false};
+	RowFacts facts = {.owner = GDPR_OWNER_NOT_ASKED};
 
+	find_owner(target, target->seen, false, &facts);
 	(void) visit_columns(target, target->seen, NULL, look_at_value, &facts);
 	if (facts.behind)
 		make_row(target, work);

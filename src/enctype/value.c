@@ -509,6 +509,41 @@ gdpr_value_reseal(Datum value, Datum *result)
 	return opened;
 }
 
+bool
+gdpr_value_is_stored(Datum value)
+{
+	GdprBytes head = gdpr_value_head(value);
+	GdprEnvelope env;
+
+	return gdpr_envelope_peek(head.data, head.length, &env) &&
+		   (env.flags & (GDPR_FLAG_INFLIGHT | GDPR_FLAG_ERASED)) == 0;
+}
+
+const uint8 *
+gdpr_value_subject_id(Datum value, uint8 *id)
+{
+	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
+	GdprEnvelope env;
+	GdprBytes head;
+	size_t at;
+
+	if (VARATT_IS_EXTERNAL(raw) || VARATT_IS_COMPRESSED(raw))
+		raw = PG_DETOAST_DATUM_SLICE(value, 0,
+									 GDPR_ENVELOPE_HEAD_LEN +
+										 GDPR_ENVELOPE_SUBJECT_LEN);
+	head = gdpr_value_bytes(raw);
+	if (!gdpr_envelope_peek(head.data, head.length, &env) ||
+		(env.flags & (GDPR_FLAG_SUBJECT | GDPR_FLAG_ERASED)) !=
+			GDPR_FLAG_SUBJECT)
+		return NULL;
+	at = GDPR_ENVELOPE_FIXED_LEN +
+		 (env.tag != NULL ? GDPR_ENVELOPE_TAG_LEN : 0);
+	if (head.length < at + GDPR_ENVELOPE_SUBJECT_LEN)
+		return NULL;
+	memcpy(id, head.data + at, GDPR_ENVELOPE_SUBJECT_LEN);
+	return id;
+}
+
 static bool
 is_under(const GdprEnvelope *env, const uint8 *subject_id)
 {

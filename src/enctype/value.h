@@ -77,6 +77,15 @@ extern struct varlena *gdpr_value_make(const GdprKind *kind, GdprBytes payload,
  */
 extern Datum gdpr_value_rekey(Datum value, const uint8 *subject_id);
 
+/* Is it a value at rest, with a payload: neither in flight nor erased? */
+extern bool gdpr_value_is_stored(Datum value);
+
+/*
+ * The id of the person's key that the value is under, copied into id; NULL for
+ * its context's, and for what is no value or erased.
+ */
+extern const uint8 *gdpr_value_subject_id(Datum value, uint8 *id);
+
 /* A value that was erased: no ciphertext, a random tag.  No right needed. */
 extern struct varlena *gdpr_value_make_erased(const GdprKind *kind,
 											  uint32 context);

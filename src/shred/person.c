@@ -56,8 +56,8 @@ release_values(const Columns *columns, TupleTableSlot *slot, const uint8 *id)
 		uint8 room[GDPR_SUBJECT_ID_LEN];
 		const uint8 *has = slot->tts_isnull[at]
 							   ? NULL
-							   : gdpr_shred_value_id(slot->tts_values[at],
-													 room);
+							   : gdpr_value_subject_id(slot->tts_values[at],
+													   room);
 
 		if (has == NULL || memcmp(has, id, sizeof(room)) != 0)
 			continue;

@@ -19,10 +19,7 @@
  */
 extern bool gdpr_shred_person(GdprPlan *plan, const uint8 *pseudonym);
 
-/*
- * The id of the key that the stored value is under; NULL for its context's, or
- * for what is no value.  Points into id.
- */
-extern const uint8 *gdpr_shred_value_id(Datum value, uint8 *id);
+/* Takes its place below; called by _PG_init. */
+extern void gdpr_shred_init(void);
 
 #endif /* GDPR_SHRED_H */

@@ -15,10 +15,12 @@
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "audit/guard.h"
 #include "audit/relation.h"
 #include "base/session.h"
 #include "commands/trigger.h"
 #include "crypto/subject_key.h"
+#include "enctype/reencrypt.h"
 #include "enctype/value.h"
 #include "executor/tuptable.h"
 #include "shred/shred.h"
@@ -64,31 +66,6 @@ wanted_id(Person *person)
 	return person->id;
 }
 
-const uint8 *
-gdpr_shred_value_id(Datum value, uint8 *id)
-{
-	struct varlena *raw = (struct varlena *) DatumGetPointer(value);
-	GdprEnvelope env;
-	GdprBytes head;
-	size_t at;
-
-	if (VARATT_IS_EXTERNAL(raw) || VARATT_IS_COMPRESSED(raw))
-		raw = PG_DETOAST_DATUM_SLICE(value, 0,
-									 GDPR_ENVELOPE_HEAD_LEN +
-										 GDPR_ENVELOPE_SUBJECT_LEN);
-	head = gdpr_value_bytes(raw);
-	if (!gdpr_envelope_peek(head.data, head.length, &env) ||
-		(env.flags & (GDPR_FLAG_SUBJECT | GDPR_FLAG_ERASED)) !=
-			GDPR_FLAG_SUBJECT)
-		return NULL;
-	at = GDPR_ENVELOPE_FIXED_LEN +
-		 (env.tag != NULL ? GDPR_ENVELOPE_TAG_LEN : 0);
-	if (head.length < at + GDPR_ENVELOPE_SUBJECT_LEN)
-		return NULL;
-	memcpy(id, head.data + at, GDPR_ENVELOPE_SUBJECT_LEN);
-	return id;
-}
-
 /* Did the row have this very value before? */
 static bool
 was_there(const TupleTableSlot *old, int i, Datum value)
@@ -109,28 +86,19 @@ check_taken_over(Datum value)
 		gdpr_value_check_read(&env);
 }
 
-static bool
-is_gone(const uint8 *id)
-{
-	GdprSubjectKeyState state;
-
-	(void) gdpr_subject_key_opener(id, &state);
-	return state == GDPR_SUBJECT_KEY_GONE;
-}
-
 /* The value as it is to be stored. */
 static Datum
 seal_value(Person *person, const TupleTableSlot *old, int i, Datum value)
 {
 	uint8 room[GDPR_SUBJECT_ID_LEN];
-	const uint8 *has = gdpr_shred_value_id(value, room);
+	const uint8 *has = gdpr_value_subject_id(value, room);
 
 	if (has != NULL)
 	{
 		find_person(person);
 		/* What nobody can open any more is nobody's to move either. */
 		if ((person->has_key && memcmp(has, person->id, sizeof(room)) == 0) ||
-			is_gone(has))
+			gdpr_subject_key_is_gone(has))
 			return value;
 		if (!was_there(old, i, value))
 			check_taken_over(value);
@@ -187,4 +155,44 @@ gdpr_shred_row(PG_FUNCTION_ARGS)
 	return PointerGetDatum(seal_row(gdpr_audit_relation(data->tg_relation),
 									data->tg_newtuple, data->tg_newslot,
 									data->tg_trigslot));
+}
+
+/* ---- what was there before the trigger ---- */
+
+static bool
+has_seal_trigger(const TriggerDesc *triggers)
+{
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (strcmp(triggers->triggers[i].tgname, GDPR_AUDIT_SEAL_TRIGGER) == 0)
+			return true;
+	}
+	return false;
+}
+
+static GdprRowOwner
+owner_of_row(Relation relation, TupleTableSlot *slot, bool make, uint8 *id)
+{
+	GdprAuditRelation *entry;
+	Person person;
+
+	if (!has_seal_trigger(relation->trigdesc))
+		return GDPR_OWNER_NOT_ASKED;
+	entry = gdpr_audit_relation(relation);
+	person = (Person){.entry = entry, .slot = slot};
+	find_person(&person);
+	if (!person.named)
+		return GDPR_OWNER_CONTEXT;
+	if (make)
+		(void) wanted_id(&person);
+	if (!person.has_key)
+		return GDPR_OWNER_NEW;
+	memcpy(id, person.id, sizeof(person.id));
+	return GDPR_OWNER_PERSON;
+}
+
+void
+gdpr_shred_init(void)
+{
+	gdpr_reencrypt_owner = owner_of_row;
 }
