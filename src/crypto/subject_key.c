@@ -536,23 +536,35 @@ gdpr_subject_key_make(const uint8 *subject, uint8 *id)
 		elog(ERROR, "the key of a subject is not visible");
 }
 
-bool
+GdprSubjectKeyEnd
 gdpr_subject_key_destroy(const uint8 *subject)
 {
+	GdprSubjectKeyEnd end = {false, 0, false};
 	Oid types[] = {BYTEAOID};
 	Datum values[1];
 	GdprSqlScope scope;
 	Subject whose;
-	uint64 n;
+	bool isnull;
 
 	memcpy(whose.bytes, subject, sizeof(whose));
 	values[0] = subject_datum(&whose);
 	gdpr_sql_begin_own(&scope);
-	n = gdpr_sql_run("DELETE FROM gdpr.subject_key WHERE subject = $1", 1,
-					 types, values, NULL, false, SPI_OK_DELETE);
+	if (gdpr_sql_run(
+			"DELETE FROM gdpr.subject_key k WHERE subject = $1 RETURNING epoch, "
+			"coalesce((SELECT wrapped IS NULL FROM gdpr.subject_epoch e WHERE e.epoch = k.epoch), false)",
+			1, types, values, NULL, false, SPI_OK_DELETE_RETURNING) > 0)
+	{
+		HeapTuple row = SPI_tuptable->vals[0];
+
+		end.destroyed = true;
+		end.epoch = DatumGetInt32(
+			SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		end.outside = DatumGetBool(
+			SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
 	gdpr_sql_end_own(&scope);
 	stale = true;
-	return n > 0;
+	return end;
 }
 
 /* Trigger of both tables: every process drops what it has opened. */

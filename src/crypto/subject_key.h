@@ -47,8 +47,16 @@ extern bool gdpr_subject_key_find(const uint8 *subject, uint8 *id);
  */
 extern void gdpr_subject_key_make(const uint8 *subject, uint8 *id);
 
-/* Deletes the person's key; false when he has none.  Writes our own table. */
-extern bool gdpr_subject_key_destroy(const uint8 *subject);
+/* What became of a person's key, and what wraps older copies of it. */
+typedef struct GdprSubjectKeyEnd
+{
+	bool destroyed; /* false: he had none */
+	int32 epoch;
+	bool outside; /* the epoch's key lies in a keystore */
+} GdprSubjectKeyEnd;
+
+/* Deletes the person's key.  Writes our own table. */
+extern GdprSubjectKeyEnd gdpr_subject_key_destroy(const uint8 *subject);
 
 /* Callbacks of every backend; called by _PG_init. */
 extern void gdpr_subject_key_init(void);

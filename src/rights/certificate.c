@@ -232,6 +232,25 @@ append_blockers(StringInfo buf, const GdprPlan *plan)
 	appendStringInfoChar(buf, ']');
 }
 
+/* What a copy of before still tells, and how long. */
+static void
+append_key(StringInfo buf, const GdprSubjectKeyEnd *key)
+{
+	if (!key->destroyed)
+		appendStringInfoString(buf, ",\"key\":null");
+	else if (key->outside)
+		appendStringInfo(
+			buf,
+			",\"key\":{\"destroyed\":true,\"epoch\":%d,"
+			"\"older_copies\":\"readable until epoch %d is destroyed\"}",
+			key->epoch, key->epoch);
+	else
+		appendStringInfo(buf,
+						 ",\"key\":{\"destroyed\":true,\"epoch\":%d,"
+						 "\"older_copies\":\"readable with the root key\"}",
+						 key->epoch);
+}
+
 static void
 append_erasure(StringInfo buf, const GdprErasure *erasure)
 {
@@ -252,7 +271,7 @@ append_erasure(StringInfo buf, const GdprErasure *erasure)
 char *
 gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym,
 					  const char *relations, const char *plan_hash,
-					  const GdprErasure *erasure)
+					  const GdprErasure *erasure, const GdprSubjectKeyEnd *key)
 {
 	StringInfoData buf;
 	char hex[GDPR_TAG_LEN * 2 + 1];
@@ -269,6 +288,7 @@ gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym,
 		",\"pseudonym\":\"%s\",\"changed\":%s,\"relations\":%s,\"plan_hash\":\"%s\"",
 		hex, gdpr_certificate_changes(plan) ? "true" : "false", relations,
 		plan_hash);
+	append_key(&buf, key);
 	append_erasure(&buf, erasure);
 	if (erasure == NULL)
 		append_blockers(&buf, plan);

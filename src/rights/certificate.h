@@ -5,6 +5,7 @@
 #ifndef GDPR_CERTIFICATE_H
 #define GDPR_CERTIFICATE_H
 
+#include "crypto/subject_key.h"
 #include "rights/ledger.h"
 #include "subject/plan.h"
 
@@ -18,9 +19,13 @@ extern char *gdpr_certificate_hash(const GdprPlan *plan, const uint8 *pseudonym,
 /* Would it change, or did it change, anything? */
 extern bool gdpr_certificate_changes(const GdprPlan *plan);
 
-/* The whole; erasure is NULL for a dry run, which lists the blockers instead. */
+/*
+ * The whole; erasure is NULL for a dry run, which lists the blockers instead.
+ * key: what became of the person's own.
+ */
 extern char *gdpr_certificate_make(const GdprPlan *plan, const uint8 *pseudonym,
 								   const char *relations, const char *plan_hash,
-								   const GdprErasure *erasure);
+								   const GdprErasure *erasure,
+								   const GdprSubjectKeyEnd *key);
 
 #endif /* GDPR_CERTIFICATE_H */

@@ -44,6 +44,7 @@ typedef struct Forget
 	uint8 pseudonym[GDPR_TAG_LEN];
 	char *relations;
 	char *plan_hash;
+	GdprSubjectKeyEnd key;
 } Forget;
 
 static void
@@ -190,7 +191,7 @@ carry_out(Forget *forget, const char *reason, GdprOrigin origin,
 	remembered = gdpr_verify_remember(forget->plan);
 	person = gdpr_audit_remember(forget->plan, forget->pseudonym);
 	execute(forget->plan, origin);
-	(void) gdpr_shred_person(forget->plan, forget->pseudonym);
+	forget->key = gdpr_shred_person(forget->plan, forget->pseudonym);
 	gdpr_verify_plan(forget->plan, remembered);
 	(void) gdpr_audit_erase(person);
 	gdpr_ledger_write(kind, forget->pseudonym, forget->plan_hash,
@@ -237,7 +238,8 @@ gdpr_forget(PG_FUNCTION_ARGS)
 	}
 	PG_RETURN_DATUM(CStringGetTextDatum(
 		gdpr_certificate_make(forget.plan, forget.pseudonym, forget.relations,
-							  forget.plan_hash, dry_run ? NULL : &erasure)));
+							  forget.plan_hash, dry_run ? NULL : &erasure,
+							  &forget.key)));
 }
 
 void

@@ -114,14 +114,15 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 	table_close(relation, NoLock);
 }
 
-bool
+GdprSubjectKeyEnd
 gdpr_shred_person(GdprPlan *plan, const uint8 *pseudonym)
 {
+	GdprSubjectKeyEnd none = {false, 0, false};
 	uint8 id[GDPR_SUBJECT_ID_LEN];
 	ListCell *lc;
 
 	if (!gdpr_subject_key_find(pseudonym, id))
-		return false;
+		return none;
 	CommandCounterIncrement();
 	foreach (lc, plan->leaf_list)
 		release_leaf(lfirst(lc), id);

@@ -10,14 +10,16 @@
 #ifndef GDPR_SHRED_H
 #define GDPR_SHRED_H
 
+#include "crypto/subject_key.h"
 #include "subject/plan.h"
 
 /*
  * Rows of the plan that are still there and hold values under the person's key
  * get them under their context's key.  Asks for no right: nothing that anybody
- * could see changes.  Then the key is destroyed; true when there was one.
+ * could see changes.  Then the key is destroyed.
  */
-extern bool gdpr_shred_person(GdprPlan *plan, const uint8 *pseudonym);
+extern GdprSubjectKeyEnd gdpr_shred_person(GdprPlan *plan,
+										   const uint8 *pseudonym);
 
 /* Takes its place below; called by _PG_init. */
 extern void gdpr_shred_init(void);

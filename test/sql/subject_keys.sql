@@ -137,7 +137,7 @@ CREATE FUNCTION pg_temp.logged(who int) RETURNS TABLE (relation text, records bi
 	SELECT relation, count(*), count(c) FROM sk.log l, gdpr.audit_entries(l.rows) n, gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns) c
 	WHERE l.tags[n * (cardinality(l.tags) / l.rows) + l.subject] = (SELECT encode(subject, 'hex')::uuid FROM sk.tags WHERE id = who) GROUP BY 1 ORDER BY 1 $$;
 SELECT * FROM pg_temp.logged(4);
-SELECT (gdpr_forget('4', 'sk_person') ->> 'changed')::boolean;
+SELECT c ->> 'changed' AS changed, c -> 'key' AS key FROM gdpr_forget('4', 'sk_person') c;
 SELECT * FROM pg_temp.logged(4);
 SELECT * FROM pg_temp.logged(2);
 SELECT id, pg_temp.key_of(name), name FROM sk.invoice ORDER BY id;
