@@ -695,6 +695,27 @@ check_relation(Oid relid)
 				 errmsg("table \"%s\" has no encrypted column", get_rel_name(relid))));
 }
 
+/* Gives the lock of the session back, whatever happens. */
+static void
+run_locked(LOCKTAG *tag, Oid relid, Options *options, MemoryContext context)
+{
+	PG_TRY();
+	{
+		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
+		MemoryContextSwitchTo(context);
+		run_leaves(relid, options, context);
+		SPI_finish();
+	}
+	PG_CATCH();
+	{
+		LockRelease(tag, ExclusiveLock, true);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	LockRelease(tag, ExclusiveLock, true);
+}
+
 /* CALL gdpr.reencrypt(relation regclass, options jsonb) */
 Datum
 gdpr_reencrypt(PG_FUNCTION_ARGS)
@@ -717,19 +738,7 @@ gdpr_reencrypt(PG_FUNCTION_ARGS)
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"gdpr_ext reencrypt call",
 									ALLOCSET_DEFAULT_SIZES);
-	PG_TRY();
-	{
-		if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-			elog(ERROR, "SPI_connect failed");
-		MemoryContextSwitchTo(context);
-		run_leaves(relid, &options, context);
-		SPI_finish();
-	}
-	PG_FINALLY();
-	{
-		LockRelease(&tag, ExclusiveLock, true);
-	}
-	PG_END_TRY();
+	run_locked(&tag, relid, &options, context);
 	MemoryContextDelete(context);
 	PG_RETURN_NULL();
 }
