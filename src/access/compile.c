@@ -217,30 +217,17 @@ gdpr_compile_keep(const GdprAccessRule *rule, Oid part)
 
 /* ---- grants ---- */
 
-static bool
-is_among(const char *name, const List *names)
-{
-	ListCell *lc;
-
-	foreach (lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* One of the category and its ancestors is named, or all are. */
 static bool
 is_covered(const GdprPersonal *personal, const List *categories)
 {
 	ListCell *lc;
 
-	if (is_among("*", categories))
+	if (gdpr_ident_is_among(categories, "*"))
 		return true;
 	foreach (lc, personal->categories)
 	{
-		if (is_among(lfirst(lc), categories))
+		if (gdpr_ident_is_among(categories, lfirst(lc)))
 			return true;
 	}
 	return false;
@@ -297,7 +284,7 @@ visible_columns(const GdprAccessRule *rule, Oid role, bool *all)
 	AttrNumber natts = gdpr_privilege_columns(rule->relation);
 	List *result = NIL;
 
-	*all = is_among("*", rule->categories);
+	*all = gdpr_ident_is_among(rule->categories, "*");
 	for (AttrNumber attnum = 1; attnum <= natts; attnum++)
 	{
 		HeapTuple tuple = SearchSysCacheCopy2(ATTNUM,

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/rule.h"
 #include "access/table.h"
+#include "base/ident.h"
 #include "base/session.h"
 #include "base/sql.h"
 #include "commands/trigger.h"
@@ -223,17 +224,12 @@ is_granted(const Tables *tables, Oid user, const char *purpose)
 	return false;
 }
 
+/* A rule that names no purpose is for every one, and for none. */
 static bool
-has_purpose(const Rule *rule, const char *purpose)
+applies(const Rule *rule, const char *purpose, bool granted)
 {
-	ListCell *lc;
-
-	foreach (lc, rule->purposes)
-	{
-		if (strcmp(lfirst(lc), purpose) == 0)
-			return true;
-	}
-	return rule->purposes == NIL;
+	return rule->purposes == NIL ||
+		   (granted && gdpr_ident_is_among(rule->purposes, purpose));
 }
 
 /* The policy's role was matched by the server: a view's owner, maybe. */
@@ -251,7 +247,7 @@ decide(const Tables *tables, int64 id, Oid user, const char *purpose)
 	}
 	if (asked == NULL || asked->deny)
 		return REFUSED;
-	if (asked->purposes == NIL || (granted && has_purpose(asked, purpose)))
+	if (applies(asked, purpose, granted))
 		return YES;
 	foreach (lc, tables->rules)
 	{
@@ -259,7 +255,7 @@ decide(const Tables *tables, int64 id, Oid user, const char *purpose)
 
 		if (rule->relation == asked->relation && rule != asked && !rule->deny &&
 			is_member(user, NameStr(rule->role)) &&
-			(rule->purposes == NIL || (granted && has_purpose(rule, purpose))))
+			applies(rule, purpose, granted))
 			return NO;
 	}
 	return REFUSED;

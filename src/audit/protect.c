@@ -249,19 +249,6 @@ names_one_person(Oid relid)
 	return n == 1;
 }
 
-static bool
-is_named(const char *name, const List *names)
-{
-	ListCell *lc;
-
-	foreach (lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Rows would come and go without a column's name, and change unseen. */
 static void
 check_excepted(Oid relid, const List *excepted)
@@ -275,7 +262,7 @@ check_excepted(Oid relid, const List *excepted)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		recorded |= !att->attisdropped &&
-					!is_named(NameStr(att->attname), excepted);
+					!gdpr_ident_is_among(excepted, NameStr(att->attname));
 	}
 	table_close(relation, AccessShareLock);
 	if (!recorded)

@@ -242,7 +242,6 @@ describe_column(GdprAuditColumn *column, Form_pg_attribute att,
 				const List *excepted)
 {
 	bool isvarlena;
-	ListCell *lc;
 	Oid output;
 
 	column->sort = GDPR_AUDIT_SKIP;
@@ -250,11 +249,8 @@ describe_column(GdprAuditColumn *column, Form_pg_attribute att,
 		return;
 	column->base = getBaseType(att->atttypid);
 	column->encrypted = gdpr_enctype_is(column->base);
-	foreach (lc, excepted)
-	{
-		if (strcmp(lfirst(lc), NameStr(att->attname)) == 0)
-			return;
-	}
+	if (gdpr_ident_is_among(excepted, NameStr(att->attname)))
+		return;
 	column->sort = sort_of(att, column->base);
 	column->typlen = att->attlen;
 	column->typbyval = att->attbyval;

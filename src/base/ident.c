@@ -1,6 +1,6 @@
 /*
  * ident.c
- *	  Catalog objects as quoted SQL text.
+ *	  Names of catalog objects: as quoted SQL text, and in lists.
  *
  * Statements that we build run under any search_path and over names of any
  * shape, so everything is qualified and quoted here and nowhere else.
@@ -63,4 +63,17 @@ gdpr_ident_type(Oid typid, int32 typmod)
 	return format_type_extended(typid, typmod,
 								FORMAT_TYPE_TYPEMOD_GIVEN |
 									FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+bool
+gdpr_ident_is_among(const List *names, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
 }

@@ -396,19 +396,6 @@ check_starts(GdprMap *map)
 	}
 }
 
-static bool
-contains_name(const List *names, const char *name)
-{
-	ListCell *lc;
-
-	foreach (lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 note_approval(GdprMap *map)
 {
@@ -423,7 +410,7 @@ note_approval(GdprMap *map)
 	{
 		GdprLink *link = lfirst(lc);
 
-		link->is_new = !contains_name(approval->links, link->name);
+		link->is_new = !gdpr_ident_is_among(approval->links, link->name);
 		if (!link->is_new && link->on_forget != GDPR_ACTION_REVIEW)
 			link->decided = true;
 	}

@@ -247,14 +247,9 @@ add_rows(HTAB *set, const GdprHold *hold)
 static GdprMap *
 map_of(const GdprHold *hold, List *kinds)
 {
-	ListCell *lc;
-
-	foreach (lc, kinds)
-	{
-		if (strcmp(lfirst(lc), hold->kind) == 0)
-			return gdpr_graph_load(hold->kind);
-	}
-	return NULL;
+	if (!gdpr_ident_is_among(kinds, hold->kind))
+		return NULL;
+	return gdpr_graph_load(hold->kind);
 }
 
 HTAB *
