@@ -38,7 +38,6 @@ GdprKeyringShared *gdpr_keyring_shared = NULL;
 
 static bool preloaded = false;
 static GdprContextCache *cache = NULL;
-static GdprContext *last_found = NULL; /* a scan asks for one, row by row */
 static GdprContextCache *retired = NULL;
 static bool cache_stale = false;
 static uint64 seen_generation = 0; /* of the cache */
@@ -93,7 +92,6 @@ drop_at_exit(int code, Datum arg)
 	if (cache != NULL)
 		MemoryContextDelete(cache->mcxt);
 	cache = NULL;
-	last_found = NULL;
 	free_retired(InvalidLocalTransactionId);
 }
 
@@ -157,7 +155,6 @@ refresh_cache(void)
 		cache->next = retired;
 		retired = cache;
 		cache = NULL;
-		last_found = NULL;
 	}
 	if (cache == NULL)
 	{
