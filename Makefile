@@ -85,6 +85,7 @@ OBJS = \
 	src/crypto/provider_file.o \
 	src/crypto/random.o \
 	src/crypto/ready.o \
+	src/crypto/region.o \
 	src/crypto/rewrap.o \
 	src/crypto/root.o \
 	src/crypto/rotate.o \

@@ -12,8 +12,6 @@
  */
 #include "base/compat.h"
 
-#include <sys/mman.h>
-
 #include <openssl/crypto.h>
 
 #include "access/genam.h"
@@ -25,6 +23,7 @@
 #include "crypto/epoch.h"
 #include "crypto/keyring_internal.h"
 #include "crypto/random.h"
+#include "crypto/region.h"
 #include "crypto/subject_key.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -100,21 +99,9 @@ static Memory *memory = NULL;
 void
 gdpr_epoch_startup(void)
 {
-	void *region;
-
 	if (IsUnderPostmaster || memory != NULL)
 		return;
-	region = mmap(NULL, sizeof(Memory), PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (region == MAP_FAILED)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not map memory for epoch keys: %m")));
-#ifdef MADV_DONTDUMP
-	(void) madvise(region, sizeof(Memory), MADV_DONTDUMP);
-#endif
-	(void) mlock(region, sizeof(Memory));
-	memory = region;
+	memory = gdpr_region_map(sizeof(Memory), "epoch keys");
 }
 
 static Remembered *

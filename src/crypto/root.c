@@ -3,11 +3,8 @@
  *	  Root keys and the secret of this server run, in memory that no core
  *	  dump shows.
  *
- * The region is an anonymous shared mapping of the postmaster, inherited by
- * every process that it starts, and not part of PostgreSQL's shared memory:
- * that is dumped with a core file, and is made anew after a crash, when the
- * root keys must survive without asking the provider again.  Locking the
- * region into memory is tried and not insisted on: limits are often lower.
+ * The region (crypto/region.c) outlives a crash, after which the root keys must
+ * be there without asking the provider again.
  *
  * There is room for two sets of keys.  New ones are written beside those that
  * count and made to count by one store, so a process that dies on the way
@@ -15,23 +12,18 @@
  */
 #include "base/compat.h"
 
-#include <sys/mman.h>
-
 #include <openssl/crypto.h>
 
 #include "base/errors.h"
 #include "crypto/keyring_internal.h"
 #include "crypto/provider.h"
 #include "crypto/random.h"
+#include "crypto/region.h"
 #include "crypto/root.h"
 #include "crypto/tag.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
-
-#ifdef EXEC_BACKEND
-#error "gdpr_ext needs processes that inherit the postmaster's memory"
-#endif
 
 #define HEX_LEN (2 * GDPR_KEY_LEN)
 
@@ -246,23 +238,6 @@ load_at_start(void)
 			 errhint("Correct the setting or what it names; with neither setting the server starts without keys.")));
 }
 
-static void
-map_region(void)
-{
-	void *region = mmap(NULL, sizeof(Secrets), PROT_READ | PROT_WRITE,
-						MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (region == MAP_FAILED)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not map memory for root keys: %m")));
-#ifdef MADV_DONTDUMP
-	(void) madvise(region, sizeof(Secrets), MADV_DONTDUMP);
-#endif
-	(void) mlock(region, sizeof(Secrets));
-	secrets = region;
-}
-
 void
 gdpr_root_startup(void)
 {
@@ -270,7 +245,7 @@ gdpr_root_startup(void)
 		return;
 	if (secrets == NULL)
 	{
-		map_region();
+		secrets = gdpr_region_map(sizeof(Secrets), "root keys");
 		load_at_start();
 	}
 
