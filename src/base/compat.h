@@ -133,13 +133,23 @@
 #define GDPR_RUN_ARGUMENTS query, direction, count, once
 #endif
 
-/* Index entries of a new row; needs executor/executor.h. */
+/*
+ * Index entries of a new row, and of one whose insertion is speculative; needs
+ * executor/executor.h.
+ */
 #if PG_VERSION_NUM >= 160000
 #define gdpr_compat_insert_index_tuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#define gdpr_compat_insert_index_tuples_unless(result, slot, estate, conflict, \
+											   arbiters)                       \
+	ExecInsertIndexTuples(result, slot, estate, false, true, conflict,         \
+						  arbiters, false)
 #else
 #define gdpr_compat_insert_index_tuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#define gdpr_compat_insert_index_tuples_unless(result, slot, estate, conflict, \
+											   arbiters)                       \
+	ExecInsertIndexTuples(result, slot, estate, false, true, conflict, arbiters)
 #endif
 
 /*

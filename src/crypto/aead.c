@@ -56,14 +56,24 @@ gdpr_aead_create_empty(void)
 	return aead;
 }
 
-/* Keying a context that has a key costs half of a new one. */
+/*
+ * A context that has the cipher is given a key alone: with the cipher too it
+ * would be emptied and built anew, which costs more than the key.
+ */
+static const EVP_CIPHER *
+missing_cipher(const EVP_CIPHER_CTX *ctx)
+{
+	return EVP_CIPHER_CTX_get0_cipher(ctx) == NULL ? gcm : NULL;
+}
+
 static bool
 key_seal(GdprAead *aead, const uint8 *key)
 {
 	if (aead->seal == NULL)
 		aead->seal = EVP_CIPHER_CTX_new();
 	return aead->seal != NULL &&
-		   EVP_EncryptInit_ex(aead->seal, gcm, NULL, key, NULL) == 1;
+		   EVP_EncryptInit_ex(aead->seal, missing_cipher(aead->seal), NULL, key,
+							  NULL) == 1;
 }
 
 static bool
@@ -72,7 +82,8 @@ key_open(GdprAead *aead, const uint8 *key)
 	if (aead->open == NULL)
 		aead->open = EVP_CIPHER_CTX_new();
 	return aead->open != NULL &&
-		   EVP_DecryptInit_ex(aead->open, gcm, NULL, key, NULL) == 1;
+		   EVP_DecryptInit_ex(aead->open, missing_cipher(aead->open), NULL, key,
+							  NULL) == 1;
 }
 
 void
