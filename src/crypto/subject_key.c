@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -102,6 +103,16 @@ static Oid table_oid = InvalidOid;
 static Oid id_index_oid;
 static Oid subject_index_oid;
 
+/*
+ * Whoever seals for a person holds a lock that keeps his key from being
+ * destroyed, or the value would be erased with it by a transaction that does
+ * not know of it.  A load may write a million persons, so they share locks.
+ */
+#define LOCKS	   256
+#define LOCK_SPACE 0x676a /* of advisory lock tags; SQL functions have 1, 2 */
+
+static bool held[LOCKS]; /* in this transaction */
+
 static bool stale = false;
 static bool made_any = false;	   /* in this transaction */
 static uint64 seen_generation = 0; /* of the root keys */
@@ -118,23 +129,31 @@ key_table_changed(Datum arg, Oid relid)
 	}
 }
 
-/* A key that was made here goes with the transaction that made it. */
+/*
+ * A key that was made here goes with the transaction that made it; one that was
+ * prepared is neither committed nor aborted yet.
+ */
 static void
 end_transaction(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_ABORT && made_any)
+	if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && made_any)
 		stale = true;
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
 		event == XACT_EVENT_PREPARE)
+	{
 		made_any = false;
+		memset(held, 0, sizeof(held));
+	}
 }
 
 static void
 end_subtransaction(SubXactEvent event, SubTransactionId mine,
 				   SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && made_any)
-		stale = true;
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	stale |= made_any;
+	memset(held, 0, sizeof(held)); /* its locks are gone */
 }
 
 void
@@ -475,6 +494,36 @@ gdpr_subject_key_find(const uint8 *subject, uint8 *id)
 		return false;
 	memcpy(id, entry->id.bytes, GDPR_SUBJECT_ID_LEN);
 	return true;
+}
+
+/* ---- writers against erasure ---- */
+
+static void
+lock_subject(uint8 number, LOCKMODE mode)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, number, LOCK_SPACE);
+	(void) LockAcquire(&tag, mode, false, false);
+	/* What happened to keys while we waited. */
+	AcceptInvalidationMessages();
+}
+
+void
+gdpr_subject_key_hold(const uint8 *subject)
+{
+	uint8 number = subject[0];
+
+	if (held[number])
+		return;
+	lock_subject(number, ShareLock);
+	held[number] = true;
+}
+
+void
+gdpr_subject_key_exclude(const uint8 *subject)
+{
+	lock_subject(subject[0], ExclusiveLock);
 }
 
 /* ---- making and destroying ---- */

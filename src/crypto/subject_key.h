@@ -42,7 +42,16 @@ extern bool gdpr_subject_key_is_gone(const uint8 *id);
 extern bool gdpr_subject_key_find(const uint8 *subject, uint8 *id);
 
 /*
- * The same, but he gets one when he has none.  Writes our own tables then.
+ * From here to the end of the transaction nobody destroys the person's key;
+ * call it before the key is looked for to write with.  Who destroys it excludes
+ * such writers first, before he locks any row: he waits for them, and they for
+ * him, some of other persons too.
+ */
+extern void gdpr_subject_key_hold(const uint8 *subject);
+extern void gdpr_subject_key_exclude(const uint8 *subject);
+
+/*
+ * The same as gdpr_subject_key_find, but he gets one when he has none.  Writes our own tables then.
  * PD006 without a root key, 55000 without preload.
  */
 extern void gdpr_subject_key_make(const uint8 *subject, uint8 *id);

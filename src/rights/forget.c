@@ -16,6 +16,7 @@
 #include "base/origin.h"
 #include "base/sql.h"
 #include "commands/trigger.h"
+#include "crypto/subject_key.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
 #include "rights/certificate.h"
@@ -104,6 +105,7 @@ make_plan(Forget *forget, bool dry_run)
 	{
 		gdpr_hold_lock();
 		lock_person(forget->pseudonym);
+		gdpr_subject_key_exclude(forget->pseudonym);
 		gdpr_key_refind(subject, may_lock_root(subject->map));
 		if (!subject->found)
 			gdpr_ledger_unknown(subject);

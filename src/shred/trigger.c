@@ -49,6 +49,8 @@ find_person(Person *person)
 	person->known = true;
 	person->named = gdpr_audit_person(person->entry, person->slot,
 									  &person->tag);
+	if (person->named)
+		gdpr_subject_key_hold(person->tag.bytes);
 	person->has_key = person->named &&
 					  gdpr_subject_key_find(person->tag.bytes, person->id);
 }
