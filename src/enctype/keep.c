@@ -8,9 +8,9 @@
  * costs every row a lock of its own before the update; an expression in the
  * plan costs what it computes.
  *
- * Whether the plaintext is the same is told by the equality tag.  For types
- * without one both are opened, and only for a role that may read: anybody else
- * would learn by what is stored whether a guess was right.
+ * Whether the plaintext is the same is told by the equality tag, for a role that
+ * may search.  For types without one both are opened, for a role that may read:
+ * anybody else would learn by what is stored whether a guess was right.
  */
 #include "base/compat.h"
 
@@ -215,8 +215,10 @@ same_plaintext(Datum old, Datum new)
 	if (context == NULL || !is_current(&a, context) || !is_current(&b, context))
 		return false;
 	tags = gdpr_keep_compare_tags(&a, &b);
-	if (tags != GDPR_KEEP_UNKNOWN)
-		return tags == GDPR_KEEP_SAME;
+	if (tags == GDPR_KEEP_SAME)
+		return gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_SEARCH);
+	if (tags == GDPR_KEEP_DIFFERENT)
+		return false;
 	return gdpr_keyring_may(context, GetUserId(), GDPR_PRIV_READ) &&
 		   parse(old, &a) && parse(new, &b) && gdpr_keep_same_payload(&a, &b);
 }
