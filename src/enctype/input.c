@@ -133,7 +133,10 @@ take_verbatim(const GdprKind *kind, struct varlena *value,
 		case VERDICT_NEEDS_TAG:
 			return add_tag(env, &made);
 		case VERDICT_GONE:
-			return gdpr_value_make_erased(kind, env->context);
+			/* A dump may bring the keys after the values. */
+			if (!gdpr_session_is_restoring())
+				return gdpr_value_make_erased(kind, env->context);
+			/* FALLTHROUGH */
 		case VERDICT_NO_KEY:
 			ereport(ERROR,
 					(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),

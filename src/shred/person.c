@@ -17,6 +17,7 @@
 #include "shred/shred.h"
 #include "storage/update.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -87,12 +88,15 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 	TupleTableSlot *stored;
 	TupleTableSlot *changed;
 	GdprStorageUpdate *update;
+	MemoryContext per_row;
 
 	if (columns.n == 0)
 	{
 		table_close(relation, NoLock);
 		return;
 	}
+	per_row = AllocSetContextCreate(CurrentMemoryContext, "gdpr shred row",
+									ALLOCSET_DEFAULT_SIZES);
 	PushActiveSnapshot(GetLatestSnapshot());
 	stored = table_slot_create(relation, NULL);
 	changed = MakeSingleTupleTableSlot(RelationGetDescr(relation),
@@ -100,14 +104,21 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 	update = gdpr_storage_update_begin(relation);
 	for (int i = 0; i < leaf->nrows; i++)
 	{
+		MemoryContext old;
+
 		if (gdpr_plan_is_deleted(leaf->rows[i]) ||
 			!fetch_row(relation, leaf->rows[i], GetActiveSnapshot(), stored))
 			continue;
 		(void) ExecCopySlot(changed, stored);
+		old = MemoryContextSwitchTo(per_row);
 		if (release_values(&columns, changed, id))
 			gdpr_storage_update_row(update, &leaf->rows[i]->now, changed);
+		MemoryContextSwitchTo(old);
+		ExecClearTuple(changed);
+		MemoryContextReset(per_row);
 	}
 	gdpr_storage_update_end(update);
+	MemoryContextDelete(per_row);
 	ExecDropSingleTupleTableSlot(changed);
 	ExecDropSingleTupleTableSlot(stored);
 	PopActiveSnapshot();
