@@ -72,6 +72,7 @@ OBJS = \
 	src/crypto/context_trigger.o \
 	src/crypto/epoch.o \
 	src/crypto/epoch_end.o \
+	src/crypto/epoch_owner.o \
 	src/crypto/inflight.o \
 	src/crypto/key.o \
 	src/crypto/key_status.o \

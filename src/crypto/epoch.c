@@ -232,6 +232,7 @@ gdpr_epoch_rewrap(const char *lineage, int32 epoch, char *root_id)
 		return false;
 	PG_TRY();
 	{
+		gdpr_epoch_require_owner(lineage);
 		write_object(lineage, epoch, key, unused);
 	}
 	PG_FINALLY();
@@ -407,13 +408,49 @@ choose_lineage(char *lineage)
 	lineage[GDPR_EPOCH_LINEAGE_LEN - 1] = '\0';
 }
 
-/* Durable in the keystore before the transaction that first uses it commits. */
+/* False when the keystore has nothing of the name. */
+static bool
+is_in_keystore(const char *name)
+{
+	StringInfoData object;
+
+	initStringInfo(&object);
+	return gdpr_keystore_read(name, &object);
+}
+
+/* What a transaction that failed left in the keystore, if it opens. */
+static void
+require_left_key(const char *lineage, int32 number)
+{
+	char root_id[GDPR_ROOT_ID_LEN];
+	uint8 key[GDPR_KEY_LEN];
+	bool opens = read_object(lineage, number, root_id, key);
+
+	OPENSSL_cleanse(key, sizeof(key));
+	if (!opens)
+		ereport(ERROR,
+				(errcode(ERRCODE_GDPR_KEY_UNAVAILABLE),
+				 errmsg("the keystore has a key of epoch %d already, and it does not open", number),
+				 errhint("Its root key is missing, or it is another database's. It is not overwritten.")));
+}
+
+/*
+ * Durable in the keystore before the transaction that first uses it commits.
+ * A key is never written over: that of a transaction that failed may be in the
+ * memory of other processes, and that of a copy of the database in use.
+ */
 static void
 make_outside(const char *lineage, int32 number)
 {
 	char root_id[GDPR_ROOT_ID_LEN];
 	uint8 key[GDPR_KEY_LEN];
 
+	gdpr_epoch_wipe(lineage, number);
+	if (is_in_keystore(gdpr_epoch_object(lineage, number, "key")))
+	{
+		require_left_key(lineage, number);
+		return;
+	}
 	gdpr_random_key(key, sizeof(key));
 	PG_TRY();
 	{
@@ -460,6 +497,7 @@ gdpr_epoch_make(void)
 	{
 		choose_lineage(lineage);
 		make_outside(lineage, number);
+		gdpr_epoch_claim(lineage);
 		(void) gdpr_sql_run("UPDATE gdpr.subject_epoch SET status = 'enabled' "
 							"WHERE status = 'primary'",
 							0, NULL, NULL, NULL, false, SPI_OK_UPDATE);

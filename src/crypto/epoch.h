@@ -9,7 +9,9 @@
  *
  * Epochs of one database have a lineage in common, 16 random hex digits, and
  * objects in the keystore named by it: LINEAGE.N.key is the key of epoch N,
- * LINEAGE.N.set the wrapped keys that it began with, LINEAGE.head its number.
+ * LINEAGE.N.set the wrapped keys that it began with, LINEAGE.head its number,
+ * LINEAGE.owner the database that may change and destroy them: a copy of it
+ * must not.
  */
 #ifndef GDPR_EPOCH_H
 #define GDPR_EPOCH_H
@@ -49,6 +51,14 @@ extern bool gdpr_epoch_is_available(int32 epoch);
 extern const char *gdpr_epoch_object(const char *lineage, int32 epoch,
 									 const char *what);
 extern const char *gdpr_epoch_head(const char *lineage);
+
+/*
+ * The lineage is this database's from here on.  What asks for it raises 55000
+ * when it is another's; standbys are the same database, and so is a copy of the
+ * data directory.
+ */
+extern void gdpr_epoch_claim(const char *lineage);
+extern void gdpr_epoch_require_owner(const char *lineage);
 
 /* Drops the keys that this process has opened. */
 extern void gdpr_epoch_forget(void);

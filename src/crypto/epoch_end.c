@@ -14,12 +14,14 @@
  * Every step is a transaction of its own and leaves in gdpr.subject_epoch how
  * far it came, so whoever comes next goes on, after a crash as well.
  *
- * Locks: gdpr.context (crypto/keyring_internal.h), then gdpr.subject_key.
+ * Locks: that of steps, gdpr.context (crypto/keyring_internal.h), then gdpr.subject_key.
  */
 #include "base/compat.h"
 
 #include <openssl/sha.h>
 
+#include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "base/errors.h"
 #include "base/guc.h"
@@ -33,6 +35,7 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,6 +45,9 @@ GDPR_FUNCTION(gdpr_end_epoch);
 GDPR_FUNCTION(gdpr_restore_subject_keys);
 
 #define BATCH 5000
+
+/* Fourth field of advisory lock tags; those of SQL functions are 1 and 2. */
+#define LOCK_SPACE 0x6769
 
 /* ---- the set of keys, as the keystore has it ---- */
 
@@ -170,6 +176,7 @@ typedef struct State
 	int32 old; /* the oldest that is not destroyed; 0: none but the primary */
 	char old_lineage[GDPR_EPOCH_LINEAGE_LEN];
 	bool emptied;
+	bool emptied_here; /* by this transaction */
 	XLogRecPtr emptied_at;
 	bool due; /* old enough, or asked for; and somebody was erased in it */
 	bool erased;
@@ -223,7 +230,7 @@ find_old(State *state)
 	Datum value;
 
 	if (gdpr_sql_run(
-			"SELECT epoch, lineage, status = 'emptied', emptied_at "
+			"SELECT epoch, lineage, status = 'emptied', emptied_at, xmin "
 			"FROM gdpr.subject_epoch WHERE status IN ('enabled', 'emptied') "
 			"ORDER BY epoch LIMIT 1",
 			0, NULL, NULL, NULL, false, SPI_OK_SELECT) == 0)
@@ -236,6 +243,10 @@ find_old(State *state)
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
 						  &isnull);
 	state->emptied_at = isnull ? InvalidXLogRecPtr : DatumGetLSN(value);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5,
+						  &isnull);
+	state->emptied_here = TransactionIdIsCurrentTransactionId(
+		DatumGetTransactionId(value));
 }
 
 /* The number that the keystore has seen last; 0 when it knows of none. */
@@ -374,12 +385,17 @@ everybody_passed(XLogRecPtr lsn)
 			   1, types, values, NULL, false, SPI_OK_SELECT) == 0;
 }
 
-/* Destroying again what is gone already is no error. */
+/*
+ * Destroying again what is gone already is no error.  The keys of the next
+ * epoch must be there whatever happens now: committed, and on the disk where
+ * commits do not wait for it.
+ */
 static GdprEpochStep
 destroy_old(const State *state)
 {
-	if (!everybody_passed(state->emptied_at))
+	if (state->emptied_here || !everybody_passed(state->emptied_at))
 		return GDPR_EPOCH_WAITING;
+	XLogFlush(state->emptied_at);
 	set_status(state->old, "destroyed", state->emptied_at);
 	gdpr_key_record("destroy", GDPR_KIND_EPOCH, NULL, state->old);
 	if (state->old_lineage[0] != '\0')
@@ -393,14 +409,27 @@ destroy_old(const State *state)
 	return GDPR_EPOCH_DESTROYED;
 }
 
+/* One step at a time, whoever does it; before any other lock. */
+static void
+lock_steps(void)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_SPACE);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 static GdprEpochStep
 step(bool at_once)
 {
 	State state = {0};
 
+	lock_steps();
 	find_primary(&state);
 	if (state.primary == 0)
 		return GDPR_EPOCH_IDLE;
+	if (state.outside)
+		gdpr_epoch_require_owner(state.lineage);
 	refuse_older(&state);
 	find_old(&state);
 	if (state.old != 0)
@@ -580,10 +609,12 @@ gdpr_restore_subject_keys(PG_FUNCTION_ARGS)
 	gdpr_key_require_root();
 	InitMaterializedSRF(fcinfo, 0);
 	gdpr_sql_begin_own(&scope);
+	lock_steps();
 	gdpr_keyring_lock();
 	LockRelationOid(get_relname_relid("subject_key", gdpr_sql_schema()),
 					ShareRowExclusiveLock);
 	newest = require_lineage(lineage);
+	gdpr_epoch_claim(lineage);
 	epoch = read_head(lineage);
 	if (epoch > newest || (epoch == newest && !gdpr_epoch_is_available(epoch)))
 	{

@@ -18,7 +18,7 @@ $node->start;
 sub objects
 {
 	opendir my $dir, $store or die;
-	my @names = sort map { s/^[0-9a-f]{16}/L/r } grep { !/^\./ } readdir $dir;
+	my @names = sort map { s/^[0-9a-f]{16}/L/r } grep { !/^\.|\.owner$/ } readdir $dir;
 	return join ' ', @names;
 }
 
@@ -136,6 +136,16 @@ $node->command_ok([ 'pg_restore', '-d', 'again', "$store/../before.dump" ], 'the
 is($node->safe_psql('again', 'SELECT * FROM gdpr.restore_subject_keys()'), '5|1', 'with the keys of today');
 is($node->safe_psql('again', "SELECT string_agg(id || ':' || coalesce(note::text, '-'), ' ' ORDER BY id) FROM person"),
 	'1:- 2:kanarialintu-2 3:kanarialintu-3 4:kanarialintu-4', 'and without who was erased');
+
+# a copy must not end the epochs of the other
+my ($rc2, $out2, $err2) = $node->psql('postgres', 'SELECT gdpr.end_epoch()');
+like($err2, qr/belong to another database/, 'the keystore belongs to who restored last');
+($rc2, $out2, $err2) = $node->psql('postgres', 'SELECT gdpr.rewrap_keys()');
+like($err2, qr/belong to another database/, 'for other root keys, too');
+is($node->safe_psql('postgres', 'SELECT * FROM gdpr.restore_subject_keys()'), '0|0', 'and is taken back');
+($rc2, $out2, $err2) = $node->psql('again', 'SELECT gdpr.end_epoch()');
+like($err2, qr/belong to another database/, 'not the copy any more');
+is(steps($node), 'idle', 'and epochs go on here');
 
 # --- another root key
 
