@@ -61,6 +61,7 @@ OBJS = \
 	src/base/origin.o \
 	src/base/redact.o \
 	src/base/rows.o \
+	src/base/rowupdate.o \
 	src/base/session.o \
 	src/base/sql.o \
 	src/base/sqltext.o \
@@ -165,7 +166,6 @@ OBJS = \
 	src/shred/person.o \
 	src/shred/trigger.o \
 	src/shred/verify.o \
-	src/storage/update.o \
 	src/subject/bookkeeping.o \
 	src/subject/datamap.o \
 	src/subject/declare.o \

@@ -289,7 +289,8 @@ insert_into_indexes(Relation leaf, HeapTuple tuple)
 	InitResultRelInfo(result, leaf, 1, NULL, 0);
 	ExecOpenIndices(result, false);
 	ExecStoreHeapTuple(tuple, slot, false);
-	list_free(gdpr_compat_insert_index_tuples(result, slot, estate));
+	list_free(
+		gdpr_compat_insert_index_tuples(result, slot, estate, false, false));
 	ExecCloseIndices(result);
 	ExecDropSingleTupleTableSlot(slot);
 	FreeExecutorState(estate);

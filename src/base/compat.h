@@ -133,48 +133,35 @@
 #define GDPR_RUN_ARGUMENTS query, direction, count, once
 #endif
 
-/*
- * Index entries of a new row, and of one whose insertion is speculative; needs
- * executor/executor.h.
- */
+/* Index entries of a row whose insertion is speculative; as below. */
 #if PG_VERSION_NUM >= 160000
-#define gdpr_compat_insert_index_tuples(result, slot, estate) \
-	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
 #define gdpr_compat_insert_index_tuples_unless(result, slot, estate, conflict, \
 											   arbiters)                       \
 	ExecInsertIndexTuples(result, slot, estate, false, true, conflict,         \
 						  arbiters, false)
 #else
-#define gdpr_compat_insert_index_tuples(result, slot, estate) \
-	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #define gdpr_compat_insert_index_tuples_unless(result, slot, estate, conflict, \
 											   arbiters)                       \
 	ExecInsertIndexTuples(result, slot, estate, false, true, conflict, arbiters)
 #endif
 
 /*
- * What an update wants of the indexes, and giving it to them; needs
- * access/tableam.h and executor/executor.h.
+ * Index entries of a row or of its new version, and which of them the latter
+ * needs: none are 0.  Needs access/tableam.h and executor/executor.h.
  */
 #if PG_VERSION_NUM >= 160000
-#define GdprUpdateIndexes TU_UpdateIndexes
-#define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
-	do                                                                       \
-	{                                                                        \
-		if ((which) != TU_None)                                              \
-			(void) ExecInsertIndexTuples(result, slot, estate, false, false, \
-										 NULL, NIL,                          \
-										 (which) == TU_Summarizing);         \
-	} while (0)
+#define GdprUpdateIndexes					TU_UpdateIndexes
+#define gdpr_compat_summarizing_only(which) ((which) == TU_Summarizing)
+#define gdpr_compat_insert_index_tuples(result, slot, estate, update,     \
+										summarizing_only)                 \
+	ExecInsertIndexTuples(result, slot, estate, update, false, NULL, NIL, \
+						  summarizing_only)
 #else
-#define GdprUpdateIndexes bool
-#define gdpr_compat_update_index_tuples(result, slot, estate, which)         \
-	do                                                                       \
-	{                                                                        \
-		if (which)                                                           \
-			(void) ExecInsertIndexTuples(result, slot, estate, false, false, \
-										 NULL, NIL);                         \
-	} while (0)
+#define GdprUpdateIndexes					bool
+#define gdpr_compat_summarizing_only(which) false
+#define gdpr_compat_insert_index_tuples(result, slot, estate, update, \
+										summarizing_only)             \
+	ExecInsertIndexTuples(result, slot, estate, update, false, NULL, NIL)
 #endif
 
 /* A range of these bounds, not empty; needs utils/rangetypes.h. */
@@ -184,38 +171,6 @@
 #else
 #define gdpr_compat_make_range(type, lower, upper) \
 	make_range(type, lower, upper, false)
-#endif
-
-/*
- * A row's new version, which nobody else can have changed, and its index
- * entries; the slot has to be the econtext's.  Needs access/tableam.h and
- * executor/executor.h.
- */
-#if PG_VERSION_NUM >= 160000
-#define gdpr_compat_update_tuple(result, estate, tid, slot)                    \
-	do                                                                         \
-	{                                                                          \
-		TU_UpdateIndexes which;                                                \
-                                                                               \
-		simple_table_tuple_update((result)->ri_RelationDesc, tid, slot,        \
-								  (estate)->es_snapshot, &which);              \
-		if ((result)->ri_NumIndices > 0 && which != TU_None)                   \
-			list_free(ExecInsertIndexTuples(result, slot, estate, true, false, \
-											NULL, NIL,                         \
-											which == TU_Summarizing));         \
-	} while (0)
-#else
-#define gdpr_compat_update_tuple(result, estate, tid, slot)                    \
-	do                                                                         \
-	{                                                                          \
-		bool which;                                                            \
-                                                                               \
-		simple_table_tuple_update((result)->ri_RelationDesc, tid, slot,        \
-								  (estate)->es_snapshot, &which);              \
-		if ((result)->ri_NumIndices > 0 && which)                              \
-			list_free(ExecInsertIndexTuples(result, slot, estate, true, false, \
-											NULL, NIL));                       \
-	} while (0)
 #endif
 
 #endif /* GDPR_COMPAT_H */

@@ -11,10 +11,10 @@
  */
 #include "base/compat.h"
 
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/rowupdate.h"
 #include "enctype/convert.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -31,9 +31,9 @@ typedef struct Batch
 {
 	const GdprConversion *conversion;
 	Relation relation;
-	EState *estate;
-	ResultRelInfo *target;
 	Snapshot snapshot;
+	GdprRowUpdate *update;
+	MemoryContext row;
 	TupleTableSlot *found;
 	TupleTableSlot *locked;
 	TupleTableSlot *changed;
@@ -68,12 +68,10 @@ open_batch(Batch *batch, const GdprConversion *conversion, Oid part)
 	CheckCmdReplicaIdentity(relation, CMD_UPDATE);
 	batch->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(batch->snapshot);
-	batch->estate = CreateExecutorState();
-	batch->estate->es_snapshot = batch->snapshot;
-	batch->estate->es_output_cid = GetCurrentCommandId(true);
-	batch->target = makeNode(ResultRelInfo);
-	InitResultRelInfo(batch->target, relation, 0, NULL, 0);
-	ExecOpenIndices(batch->target, false);
+	batch->update = gdpr_rowupdate_begin(relation, batch->snapshot);
+	batch->row = AllocSetContextCreate(CurrentMemoryContext,
+									   "gdpr_ext conversion row",
+									   ALLOCSET_DEFAULT_SIZES);
 	batch->found = table_slot_create(relation, NULL);
 	batch->locked = table_slot_create(relation, NULL);
 	batch->changed = MakeSingleTupleTableSlot(columns, &TTSOpsVirtual);
@@ -90,8 +88,8 @@ close_batch(Batch *batch)
 	ExecDropSingleTupleTableSlot(batch->changed);
 	ExecDropSingleTupleTableSlot(batch->locked);
 	ExecDropSingleTupleTableSlot(batch->found);
-	ExecCloseIndices(batch->target);
-	FreeExecutorState(batch->estate);
+	MemoryContextDelete(batch->row);
+	gdpr_rowupdate_end(batch->update);
 	PopActiveSnapshot();
 	UnregisterSnapshot(batch->snapshot);
 	table_close(batch->relation, NoLock);
@@ -118,7 +116,7 @@ lock_row(Batch *batch, GdprFill *fill)
 	TM_FailureData failure;
 	TM_Result result = table_tuple_lock(batch->relation, &batch->found->tts_tid,
 										batch->snapshot, batch->locked,
-										batch->estate->es_output_cid,
+										GetCurrentCommandId(true),
 										LockTupleNoKeyExclusive, LockWaitSkip,
 										0, &failure);
 
@@ -162,17 +160,14 @@ make_row(Batch *batch)
 static void
 change_row(Batch *batch)
 {
-	ExprContext *econtext = GetPerTupleExprContext(batch->estate);
-	MemoryContext old = MemoryContextSwitchTo(
-		GetPerTupleMemoryContext(batch->estate));
+	MemoryContext old = MemoryContextSwitchTo(batch->row);
 
 	make_row(batch);
-	econtext->ecxt_scantuple = batch->changed;
-	gdpr_compat_update_tuple(batch->target, batch->estate,
-							 &batch->locked->tts_tid, batch->changed);
+	gdpr_rowupdate_locked(batch->update, &batch->locked->tts_tid,
+						  batch->changed);
 	ExecClearTuple(batch->changed);
 	MemoryContextSwitchTo(old);
-	ResetPerTupleExprContext(batch->estate);
+	MemoryContextReset(batch->row);
 }
 
 static void

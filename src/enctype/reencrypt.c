@@ -24,6 +24,7 @@
 #include "access/xact.h"
 #include "base/errors.h"
 #include "base/options.h"
+#include "base/rowupdate.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -94,8 +95,7 @@ typedef struct Work
 typedef struct Target
 {
 	Relation rel;
-	EState *estate;
-	ResultRelInfo *result;
+	GdprRowUpdate *update;
 	TupleTableSlot *seen;
 	TupleTableSlot *made;
 	MemoryContext row;
@@ -227,22 +227,10 @@ visit_columns(const Target *target, TupleTableSlot *slot, Datum *values,
 static bool
 update_row(Target *target)
 {
-	TM_FailureData failure;
-	LockTupleMode mode;
-	GdprUpdateIndexes indexes;
-	TM_Result result;
+	TM_Result result = gdpr_rowupdate_try(target->update,
+										  &target->seen->tts_tid, target->made);
 
-	result = table_tuple_update(target->rel, &target->seen->tts_tid,
-								target->made, GetCurrentCommandId(true),
-								target->snapshot, InvalidSnapshot, false,
-								&failure, &mode, &indexes);
-	if (result == TM_Deleted)
-		return true;
-	if (result != TM_Ok)
-		return false;
-	gdpr_compat_update_index_tuples(target->result, target->made,
-									target->estate, indexes);
-	return true;
+	return result == TM_Ok || result == TM_Deleted;
 }
 
 static void
@@ -281,7 +269,6 @@ do_row(Target *target, Work *work)
 		make_row(target, work);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(target->row);
-	ResetPerTupleExprContext(target->estate);
 }
 
 /* ---- one batch ---- */
@@ -309,10 +296,6 @@ open_target(Target *target, Relation rel)
 	target->rel = rel;
 	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
 	find_columns(target);
-	target->estate = CreateExecutorState();
-	target->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(target->result, rel, 1, NULL, 0);
-	ExecOpenIndices(target->result, false);
 	target->seen = table_slot_create(rel, NULL);
 	target->made = MakeSingleTupleTableSlot(RelationGetDescr(rel),
 											&TTSOpsVirtual);
@@ -320,16 +303,16 @@ open_target(Target *target, Relation rel)
 										"gdpr_ext reencrypt row",
 										ALLOCSET_DEFAULT_SIZES);
 	target->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	target->update = gdpr_rowupdate_begin(rel, target->snapshot);
 }
 
 static void
 close_target(Target *target)
 {
+	gdpr_rowupdate_end(target->update);
 	UnregisterSnapshot(target->snapshot);
 	ExecDropSingleTupleTableSlot(target->made);
 	ExecDropSingleTupleTableSlot(target->seen);
-	ExecCloseIndices(target->result);
-	FreeExecutorState(target->estate);
 	MemoryContextDelete(target->row);
 }
 

@@ -10,12 +10,12 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/rowupdate.h"
 #include "crypto/subject_key.h"
 #include "enctype/enctype.h"
 #include "enctype/value.h"
 #include "executor/tuptable.h"
 #include "shred/shred.h"
-#include "storage/update.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -87,7 +87,7 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 	Columns columns = encrypted_columns(relation);
 	TupleTableSlot *stored;
 	TupleTableSlot *changed;
-	GdprStorageUpdate *update;
+	GdprRowUpdate *update;
 	MemoryContext per_row;
 
 	if (columns.n == 0)
@@ -101,7 +101,7 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 	stored = table_slot_create(relation, NULL);
 	changed = MakeSingleTupleTableSlot(RelationGetDescr(relation),
 									   &TTSOpsVirtual);
-	update = gdpr_storage_update_begin(relation);
+	update = gdpr_rowupdate_begin(relation, GetActiveSnapshot());
 	for (int i = 0; i < leaf->nrows; i++)
 	{
 		MemoryContext old;
@@ -112,12 +112,15 @@ release_leaf(const GdprPlanLeaf *leaf, const uint8 *id)
 		(void) ExecCopySlot(changed, stored);
 		old = MemoryContextSwitchTo(per_row);
 		if (release_values(&columns, changed, id))
-			gdpr_storage_update_row(update, &leaf->rows[i]->now, changed);
+		{
+			gdpr_rowupdate_generate(update, changed);
+			gdpr_rowupdate_locked(update, &leaf->rows[i]->now, changed);
+		}
 		MemoryContextSwitchTo(old);
 		ExecClearTuple(changed);
 		MemoryContextReset(per_row);
 	}
-	gdpr_storage_update_end(update);
+	gdpr_rowupdate_end(update);
 	MemoryContextDelete(per_row);
 	ExecDropSingleTupleTableSlot(changed);
 	ExecDropSingleTupleTableSlot(stored);
