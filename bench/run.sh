@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-wanted=${GDPR_BENCH:-idle encryption lookup reencrypt rights audit access retention}
+wanted=${GDPR_BENCH:-idle encryption persons lookup reencrypt rights audit access retention}
 for bench in $wanted; do
 	createdb "bench_$bench"
 done
@@ -20,6 +20,11 @@ fi
 if has encryption; then
 	echo "== encryption: $rows values, $rounds rounds"
 	PGDATABASE=bench_encryption "$here/encryption.sh" "$rows" "$rounds"
+fi
+if has persons; then
+	echo
+	echo "== persons: $((rows / 5)) persons, $rounds rounds"
+	PGDATABASE=bench_persons "$here/persons.sh" $((rows / 5)) "$rounds"
 fi
 if has lookup; then
 	echo
