@@ -95,9 +95,9 @@ OBJS = \
 	src/crypto/subject_key.o \
 	src/crypto/tag.o \
 	src/enctype/base.o \
+	src/enctype/basecast.o \
 	src/enctype/cast.o \
 	src/enctype/check.o \
-	src/enctype/conversion.o \
 	src/enctype/convert.o \
 	src/enctype/convert_fill.o \
 	src/enctype/convert_online.o \

@@ -7,7 +7,7 @@
  */
 #include "base/compat.h"
 
-#include "enctype/conversion.h"
+#include "enctype/basecast.h"
 #include "enctype/value.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -76,9 +76,8 @@ from_value(FunctionCallInfo fcinfo, const GdprKind *kind)
 static Datum
 from_base(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
-	GdprConversion *conversion = gdpr_conversion_in(fcinfo->flinfo, kind);
-	Datum value = gdpr_conversion_apply(conversion, PG_GETARG_DATUM(0), -1,
-										false);
+	GdprBaseCast *cast = gdpr_basecast_in(fcinfo->flinfo, kind);
+	Datum value = gdpr_basecast_apply(cast, PG_GETARG_DATUM(0), -1, false);
 
 	PG_RETURN_POINTER(gdpr_value_make(kind, kind->from_base(value),
 									  PG_GETARG_INT32(1), PG_GETARG_BOOL(2)));
@@ -186,9 +185,9 @@ gdpr_enctype_to_base(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (!kind->to_base(payload, &value))
 		raise_not_shown();
-	return gdpr_conversion_apply(gdpr_conversion_out(fcinfo->flinfo, kind),
-								 value, modified ? PG_GETARG_INT32(1) : -1,
-								 modified && PG_GETARG_BOOL(2));
+	return gdpr_basecast_apply(gdpr_basecast_out(fcinfo->flinfo, kind), value,
+							   modified ? PG_GETARG_INT32(1) : -1,
+							   modified && PG_GETARG_BOOL(2));
 }
 
 Datum

@@ -1,5 +1,5 @@
 /*
- * conversion.c
+ * basecast.c
  *	  Plain values between the base type of a kind and other types.
  *
  * One function for all casts: which of the server's functions does the work is
@@ -11,13 +11,13 @@
 #include "base/input.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "enctype/conversion.h"
+#include "enctype/basecast.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-struct GdprConversion
+struct GdprBaseCast
 {
 	Oid source;
 	Oid target;
@@ -34,24 +34,23 @@ loses_digits(Oid source, Oid target)
 }
 
 static void
-find_function(GdprConversion *conversion, MemoryContext context)
+find_function(GdprBaseCast *cast, MemoryContext context)
 {
 	Oid function;
 	bool is_varlena;
 
-	conversion->path = find_coercion_pathway(conversion->target,
-											 conversion->source,
-											 COERCION_EXPLICIT, &function);
-	if (loses_digits(conversion->source, conversion->target))
-		conversion->path = COERCION_PATH_COERCEVIAIO;
-	switch (conversion->path)
+	cast->path = find_coercion_pathway(cast->target, cast->source,
+									   COERCION_EXPLICIT, &function);
+	if (loses_digits(cast->source, cast->target))
+		cast->path = COERCION_PATH_COERCEVIAIO;
+	switch (cast->path)
 	{
 		case COERCION_PATH_RELABELTYPE:
 			return;
 		case COERCION_PATH_FUNC:
 			break;
 		case COERCION_PATH_COERCEVIAIO:
-			getTypeOutputInfo(conversion->source, &function, &is_varlena);
+			getTypeOutputInfo(cast->source, &function, &is_varlena);
 			break;
 		default:
 			/* Of a value that is not of the type that it stands in. */
@@ -59,26 +58,25 @@ find_function(GdprConversion *conversion, MemoryContext context)
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("encrypted value is malformed")));
 	}
-	fmgr_info_cxt(function, &conversion->function, context);
+	fmgr_info_cxt(function, &cast->function, context);
 }
 
-static GdprConversion *
-get_conversion(FmgrInfo *flinfo, Oid source, Oid target)
+static GdprBaseCast *
+get_cast(FmgrInfo *flinfo, Oid source, Oid target)
 {
-	GdprConversion *conversion = flinfo->fn_extra;
+	GdprBaseCast *cast = flinfo->fn_extra;
 	Oid function;
 
-	if (conversion != NULL && conversion->source == source &&
-		conversion->target == target)
-		return conversion;
-	conversion = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*conversion));
-	conversion->source = source;
-	conversion->target = target;
-	find_function(conversion, flinfo->fn_mcxt);
+	if (cast != NULL && cast->source == source && cast->target == target)
+		return cast;
+	cast = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(*cast));
+	cast->source = source;
+	cast->target = target;
+	find_function(cast, flinfo->fn_mcxt);
 	if (find_typmod_coercion_function(target, &function) == COERCION_PATH_FUNC)
-		fmgr_info_cxt(function, &conversion->set_typmod, flinfo->fn_mcxt);
-	flinfo->fn_extra = conversion;
-	return conversion;
+		fmgr_info_cxt(function, &cast->set_typmod, flinfo->fn_mcxt);
+	flinfo->fn_extra = cast;
+	return cast;
 }
 
 /* What the function was declared with: callers of every kind agree on that. */
@@ -96,46 +94,46 @@ declared_types(Oid funcid, Oid *argument, Oid *result)
 	ReleaseSysCache(tuple);
 }
 
-GdprConversion *
-gdpr_conversion_in(FmgrInfo *flinfo, const GdprKind *kind)
+GdprBaseCast *
+gdpr_basecast_in(FmgrInfo *flinfo, const GdprKind *kind)
 {
-	GdprConversion *known = flinfo->fn_extra;
+	GdprBaseCast *known = flinfo->fn_extra;
 	Oid argument;
 	Oid result;
 
 	if (known != NULL)
 		return known;
 	declared_types(flinfo->fn_oid, &argument, &result);
-	return get_conversion(flinfo, argument, kind->base);
+	return get_cast(flinfo, argument, kind->base);
 }
 
-GdprConversion *
-gdpr_conversion_out(FmgrInfo *flinfo, const GdprKind *kind)
+GdprBaseCast *
+gdpr_basecast_out(FmgrInfo *flinfo, const GdprKind *kind)
 {
-	GdprConversion *known = flinfo->fn_extra;
+	GdprBaseCast *known = flinfo->fn_extra;
 	Oid argument;
 	Oid result;
 
 	if (known != NULL && known->source == kind->base)
 		return known;
 	declared_types(flinfo->fn_oid, &argument, &result);
-	return get_conversion(flinfo, kind->base, result);
+	return get_cast(flinfo, kind->base, result);
 }
 
 /* An error of the input function would show the value. */
 static Datum
-through_text(GdprConversion *conversion, Datum value)
+through_text(GdprBaseCast *cast, Datum value)
 {
-	char *string = OutputFunctionCall(&conversion->function, value);
+	char *string = OutputFunctionCall(&cast->function, value);
 	Datum result;
-	int sqlerrcode = gdpr_input_try_code(conversion->target, string, &result);
+	int sqlerrcode = gdpr_input_try_code(cast->target, string, &result);
 
 	if (sqlerrcode != 0)
 		ereport(ERROR,
 				(errcode(sqlerrcode),
 				 errmsg("value of type %s is no value of type %s",
-						format_type_be(conversion->source),
-						format_type_be(conversion->target))));
+						format_type_be(cast->source),
+						format_type_be(cast->target))));
 	return result;
 }
 
@@ -156,14 +154,14 @@ call_cast(FmgrInfo *function, Datum value, int32 typmod, bool is_explicit)
 }
 
 Datum
-gdpr_conversion_apply(GdprConversion *conversion, Datum value, int32 typmod,
-					  bool is_explicit)
+gdpr_basecast_apply(GdprBaseCast *cast, Datum value, int32 typmod,
+					bool is_explicit)
 {
-	if (conversion->path == COERCION_PATH_FUNC)
-		value = call_cast(&conversion->function, value, -1, true);
-	else if (conversion->path == COERCION_PATH_COERCEVIAIO)
-		value = through_text(conversion, value);
-	if (typmod < 0 || !OidIsValid(conversion->set_typmod.fn_oid))
+	if (cast->path == COERCION_PATH_FUNC)
+		value = call_cast(&cast->function, value, -1, true);
+	else if (cast->path == COERCION_PATH_COERCEVIAIO)
+		value = through_text(cast, value);
+	if (typmod < 0 || !OidIsValid(cast->set_typmod.fn_oid))
 		return value;
-	return call_cast(&conversion->set_typmod, value, typmod, is_explicit);
+	return call_cast(&cast->set_typmod, value, typmod, is_explicit);
 }
