@@ -92,6 +92,7 @@ OBJS = \
 	src/crypto/root.o \
 	src/crypto/rotate.o \
 	src/crypto/secret.o \
+	src/crypto/subject_hint.o \
 	src/crypto/subject_key.o \
 	src/crypto/tag.o \
 	src/enctype/base.o \

@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -23,11 +24,13 @@
 #include "crypto/epoch.h"
 #include "crypto/keyring_internal.h"
 #include "crypto/random.h"
+#include "crypto/subject_hint.h"
 #include "crypto/subject_key.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -37,6 +40,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 GDPR_FUNCTION(gdpr_subject_key_changed);
 
@@ -215,6 +219,7 @@ drop_all(void)
 		entries[i].aead = NULL;
 	}
 	last = NULL;
+	gdpr_subject_hint_forget();
 	gdpr_epoch_forget();
 }
 
@@ -316,11 +321,52 @@ take_row(HeapTuple tuple, TupleDesc columns)
 	return entry;
 }
 
-/* One row by one of the indexes, as whoever looks now would see it. */
-static Entry *
-fetch(Oid index, ScanKey key)
+/* Where a hint leads may be anybody's row by now. */
+static bool
+is_wanted(HeapTuple tuple, TupleDesc columns, GdprSubjectHint kind,
+		  const uint8 *bytes)
 {
-	Relation relation = table_open(table_oid, AccessShareLock);
+	bool isnull;
+	SubjectId id;
+	bytea *subject;
+
+	if (kind == GDPR_SUBJECT_HINT_ID)
+	{
+		id = number_id(
+			DatumGetInt64(heap_getattr(tuple, COL_ID, columns, &isnull)));
+		return memcmp(id.bytes, bytes, sizeof(id)) == 0;
+	}
+	subject = DatumGetByteaPP(
+		heap_getattr(tuple, COL_SUBJECT, columns, &isnull));
+	return VARSIZE_ANY_EXHDR(subject) == sizeof(Subject) &&
+		   memcmp(VARDATA_ANY(subject), bytes, sizeof(Subject)) == 0;
+}
+
+/* NULL where there is no hint, or it is wrong. */
+static Entry *
+fetch_by_hint(Relation relation, GdprSubjectHint kind, const uint8 *bytes)
+{
+	HeapTupleData tuple;
+	Entry *entry = NULL;
+	Snapshot snapshot;
+	Buffer buffer;
+
+	if (!gdpr_subject_hint_find(kind, bytes, &tuple.t_self))
+		return NULL;
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(table_oid));
+	if (heap_fetch(relation, snapshot, &tuple, &buffer, false))
+	{
+		if (is_wanted(&tuple, RelationGetDescr(relation), kind, bytes))
+			entry = take_row(&tuple, RelationGetDescr(relation));
+		ReleaseBuffer(buffer);
+	}
+	UnregisterSnapshot(snapshot);
+	return entry;
+}
+
+static Entry *
+fetch_by_index(Relation relation, Oid index, ScanKey key)
+{
 	SysScanDesc scan = systable_beginscan(relation, index, true, NULL, 1, key);
 	HeapTuple tuple = systable_getnext(scan);
 	Entry *entry = NULL;
@@ -328,6 +374,22 @@ fetch(Oid index, ScanKey key)
 	if (HeapTupleIsValid(tuple))
 		entry = take_row(tuple, RelationGetDescr(relation));
 	systable_endscan(scan);
+	return entry;
+}
+
+/* One row, as whoever looks now would see it. */
+static Entry *
+fetch(GdprSubjectHint kind, const uint8 *bytes, Oid index, ScanKey key)
+{
+	Relation relation = table_open(table_oid, AccessShareLock);
+	Entry *entry = fetch_by_hint(relation, kind, bytes);
+
+	if (entry == NULL)
+	{
+		entry = fetch_by_index(relation, index, key);
+		if (entry != NULL)
+			gdpr_subject_hint_missed(kind, relation);
+	}
 	table_close(relation, AccessShareLock);
 	return entry;
 }
@@ -339,9 +401,10 @@ fetch_id(const SubjectId *id)
 
 	ScanKeyInit(&key, COL_ID, BTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(id_number(id)));
-	return fetch(id_index_oid, &key);
+	return fetch(GDPR_SUBJECT_HINT_ID, id->bytes, id_index_oid, &key);
 }
 
+/* A bytea, of which a text's bytes are one. */
 static Datum
 subject_datum(const Subject *subject)
 {
@@ -357,7 +420,8 @@ fetch_subject(const Subject *subject)
 
 	ScanKeyInit(&key, COL_SUBJECT, BTEqualStrategyNumber, F_BYTEAEQ,
 				subject_datum(subject));
-	return fetch(subject_index_oid, &key);
+	return fetch(GDPR_SUBJECT_HINT_SUBJECT, subject->bytes, subject_index_oid,
+				 &key);
 }
 
 static void
