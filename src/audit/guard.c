@@ -272,6 +272,27 @@ is_guard(List *name)
 		   strcmp(strVal(llast(name)), "audit_guard") == 0;
 }
 
+/* What sees a row after its values were sealed could put others in their place. */
+static void
+guard_later_trigger(const RangeVar *relation, const char *name)
+{
+	Oid relid = RangeVarGetRelid(relation, NoLock, true);
+
+	if (OidIsValid(relid) && strcmp(name, GDPR_AUDIT_SEAL_TRIGGER) > 0 &&
+		has_trigger_below(relid, GDPR_AUDIT_SEAL_TRIGGER))
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("a trigger of this name would see rows of relation %s after their values were sealed",
+						gdpr_ident_relation(relid)),
+				 errhint("Choose a name that sorts before \"%s\".", GDPR_AUDIT_SEAL_TRIGGER)));
+}
+
+static bool
+runs_before_row(const CreateTrigStmt *create)
+{
+	return create->row && (create->timing & TRIGGER_TYPE_BEFORE) != 0;
+}
+
 /* A restore makes the guards of partitions; others could hold an erasure up. */
 static void
 guard_new_trigger(const CreateTrigStmt *create)
@@ -280,6 +301,15 @@ guard_new_trigger(const CreateTrigStmt *create)
 		guard_relation(create->relation);
 	if (create->replace)
 		guard_trigger_name(create->relation, create->trigname);
+	if (runs_before_row(create))
+		guard_later_trigger(create->relation, create->trigname);
+}
+
+static void
+guard_renamed_trigger(const RenameStmt *rename)
+{
+	guard_trigger_name(rename->relation, rename->subname);
+	guard_later_trigger(rename->relation, rename->newname);
 }
 
 /* Nothing but our partitions is a part of the log. */
@@ -366,8 +396,7 @@ gdpr_audit_guard_utility(Node *statement)
 			break;
 		case T_RenameStmt:
 			if (((RenameStmt *) statement)->renameType == OBJECT_TRIGGER)
-				guard_trigger_name(((RenameStmt *) statement)->relation,
-								   ((RenameStmt *) statement)->subname);
+				guard_renamed_trigger((RenameStmt *) statement);
 			else
 				guard_relation(((RenameStmt *) statement)->relation);
 			break;

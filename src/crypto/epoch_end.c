@@ -25,6 +25,7 @@
 #include "access/xlog.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/lockspace.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "crypto/epoch.h"
@@ -46,8 +47,6 @@ GDPR_FUNCTION(gdpr_restore_subject_keys);
 
 #define BATCH 5000
 
-/* Fourth field of advisory lock tags; those of SQL functions are 1 and 2. */
-#define LOCK_SPACE 0x6769
 
 /* ---- the set of keys, as the keystore has it ---- */
 
@@ -415,7 +414,7 @@ lock_steps(void)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, GDPR_LOCK_EPOCH);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

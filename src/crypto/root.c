@@ -15,6 +15,7 @@
 #include <openssl/crypto.h>
 
 #include "base/errors.h"
+#include "base/lockspace.h"
 #include "crypto/keyring_internal.h"
 #include "crypto/provider.h"
 #include "crypto/random.h"
@@ -27,8 +28,6 @@
 
 #define HEX_LEN (2 * GDPR_KEY_LEN)
 
-/* Fourth field of the advisory lock of who asks the provider. */
-#define LOCK_SPACE 0x6767
 
 typedef struct RootKey
 {
@@ -401,7 +400,7 @@ gdpr_root_reload(GdprRootAccept accept, void *arg)
 	int count = 0;
 
 	/* One asks at a time, or an older answer could come last. */
-	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, 0, LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, 0, GDPR_LOCK_ROOTS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	PG_TRY();
 	{

@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "base/lockspace.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -112,8 +113,7 @@ static Oid subject_index_oid;
  * destroyed, or the value would be erased with it by a transaction that does
  * not know of it.  A load may write a million persons, so they share locks.
  */
-#define LOCKS	   256
-#define LOCK_SPACE 0x676a /* of advisory lock tags; SQL functions have 1, 2 */
+#define LOCKS 256
 
 static bool held[LOCKS]; /* in this transaction */
 
@@ -567,7 +567,7 @@ lock_subject(uint8 number, LOCKMODE mode)
 {
 	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, number, LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, number, GDPR_LOCK_SUBJECT_KEY);
 	(void) LockAcquire(&tag, mode, false, false);
 	/* What happened to keys while we waited. */
 	AcceptInvalidationMessages();

@@ -12,6 +12,7 @@
 #include "base/acl.h"
 #include "base/attempt.h"
 #include "base/ident.h"
+#include "base/lockspace.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -31,8 +32,6 @@
 GDPR_FUNCTION(gdpr_cancel_conversion);
 GDPR_FUNCTION(gdpr_conversion_indexes);
 
-/* Fourth field of advisory lock tags; retention has those below. */
-#define LOCK_SPACE 0x6767
 
 /* ---- the state ---- */
 
@@ -124,7 +123,7 @@ gdpr_conversion_require(Oid relid, const char *name, GdprConversion *conversion)
 static void
 lock_tag(LOCKTAG *tag, Oid relation)
 {
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, relation, LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0, relation, GDPR_LOCK_CONVERSION);
 }
 
 void

@@ -23,6 +23,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/errors.h"
+#include "base/lockspace.h"
 #include "base/options.h"
 #include "base/rowupdate.h"
 #include "base/sql.h"
@@ -54,8 +55,6 @@
 
 GDPR_FUNCTION(gdpr_reencrypt);
 
-/* Fourth field of advisory lock tags; gdpr.reencrypt_progress knows it too. */
-#define LOCK_SPACE 0x6768
 
 /* Pages that are looked at between two looks at the batch's size. */
 #define STRIDE 64
@@ -713,7 +712,7 @@ gdpr_reencrypt(PG_FUNCTION_ARGS)
 	options = parse_options(PG_GETARG_JSONB_P(1));
 	gdpr_keyring_require_preload();
 	check_relation(relid);
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, relid, LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, relid, GDPR_LOCK_REENCRYPT);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/ident.h"
+#include "base/lockspace.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -18,12 +19,9 @@
 #include "utils/lsyscache.h"
 
 /*
- * Fourth field of advisory lock tags; that of runs is one less.  No lock of the
- * rule's row: one batch after the other would share it, and who wants to change
- * the row might never get his turn.
+ * The lock is no lock of the rule's row: one batch after the other would share
+ * it, and who wants to change the row might never get his turn.
  */
-#define LOCK_SPACE 0x6766
-
 #define COLUMNS                                                                 \
 	"r.rule, r.relation, r.keep::text, r.since::text, r.action = 'anonymise', " \
 	"r.filter, r.kind::text, r.batch_size, r.runs_as::text, r.approved_hash "
@@ -131,7 +129,7 @@ lock_definition(int64 id, LOCKMODE mode)
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id,
-						 LOCK_SPACE);
+						 GDPR_LOCK_RULE);
 	(void) LockAcquire(&tag, mode, false, false);
 }
 

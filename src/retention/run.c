@@ -18,6 +18,7 @@
 #include "base/attempt.h"
 #include "base/guc.h"
 #include "base/ident.h"
+#include "base/lockspace.h"
 #include "base/origin.h"
 #include "base/redact.h"
 #include "base/sql.h"
@@ -42,8 +43,6 @@
 
 GDPR_FUNCTION(gdpr_run_retention);
 
-/* Fourth field of advisory lock tags; forget's is one less. */
-#define LOCK_SPACE 0x6765
 
 /* Addresses that are collected at a time: 24 MB. */
 #define MOST_COLLECTED 4000000
@@ -418,7 +417,7 @@ static void
 rule_lock(LOCKTAG *tag, int64 rule)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (rule >> 32),
-						 (uint32) rule, LOCK_SPACE);
+						 (uint32) rule, GDPR_LOCK_RETENTION);
 }
 
 /* While we waited for the lock it may have become another rule, or none. */

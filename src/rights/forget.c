@@ -12,6 +12,7 @@
 #include "audit/erase.h"
 #include "base/errors.h"
 #include "base/ident.h"
+#include "base/lockspace.h"
 #include "base/options.h"
 #include "base/origin.h"
 #include "base/sql.h"
@@ -32,8 +33,6 @@
 
 GDPR_FUNCTION(gdpr_forget);
 
-/* Fourth field of advisory lock tags; those of SQL functions are 1 and 2. */
-#define LOCK_SPACE 0x6764
 
 /* Blockers that fit an error's detail; forget_plan shows all. */
 #define SHOWN_BLOCKERS 10
@@ -82,7 +81,7 @@ lock_person(const uint8 *pseudonym)
 	uint32 key[2];
 
 	memcpy(key, pseudonym, sizeof(key));
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, key[0], key[1], LOCK_SPACE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, key[0], key[1], GDPR_LOCK_PERSON);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

@@ -121,6 +121,11 @@ CREATE TRIGGER fixed BEFORE UPDATE ON sk.invoice FOR EACH ROW EXECUTE FUNCTION s
 -- the triggers stay
 ALTER TABLE sk.person DISABLE TRIGGER "~gdpr_subject_key";
 DROP TRIGGER "~gdpr_subject_key" ON sk.person;
+-- and nothing sees a row after them
+CREATE TRIGGER "~z" BEFORE INSERT ON sk.invoice FOR EACH ROW EXECUTE FUNCTION sk.rename();
+ALTER TRIGGER zzz ON sk.invoice RENAME TO "~z";
+CREATE TRIGGER "~z" AFTER INSERT ON sk.invoice FOR EACH ROW EXECUTE FUNCTION sk.rename();
+DROP TRIGGER "~z" ON sk.invoice;
 
 -- erasure: what stays moves to the context's key, and then the key is gone
 SELECT r ->> 'relation' AS relation, r ->> 'kept' AS kept, r ->> 'deleted' AS deleted, r ->> 'anonymised' AS anonymised
