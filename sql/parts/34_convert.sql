@@ -271,7 +271,7 @@ CREATE FUNCTION gdpr.encrypt_column(
 	AS 'MODULE_PATHNAME', 'gdpr_convert_encrypt'
 	LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) IS
-	'encrypts a column; options "type" (default: what fits the column), "dry_run" and "online"';
+	'encrypts a column, or moves an encrypted one into another context; options "type" (default: what fits the column), "dry_run" and "online"';
 REVOKE ALL ON FUNCTION gdpr.encrypt_column(regclass, name, name, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION gdpr.decrypt_column(

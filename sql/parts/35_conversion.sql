@@ -5,7 +5,7 @@ CREATE TABLE gdpr.conversion (
 	relation regclass NOT NULL,
 	column_name name NOT NULL,
 	spare name NOT NULL,
-	direction text NOT NULL CHECK (direction IN ('encrypt', 'decrypt')),
+	direction text NOT NULL CHECK (direction IN ('encrypt', 'decrypt', 'move')),
 	phase text NOT NULL DEFAULT 'fill' CHECK (phase IN ('fill', 'clear')),
 	via regtype NOT NULL,
 	role name NOT NULL,
@@ -19,8 +19,9 @@ CREATE TABLE gdpr.conversion (
 	PRIMARY KEY (relation, column_name)
 );
 COMMENT ON TABLE gdpr.conversion IS 'conversions under way; made by gdpr.encrypt_column and gdpr.decrypt_column with the option "online"';
-COMMENT ON COLUMN gdpr.conversion.spare IS 'the second column: the converted values before the swap, the plain ones that are being removed after it';
-COMMENT ON COLUMN gdpr.conversion.phase IS 'fill: values are converted into the spare column; clear: the columns are swapped, and the plain values are removed';
+COMMENT ON COLUMN gdpr.conversion.direction IS 'move: from one context, or type of equality, into another';
+COMMENT ON COLUMN gdpr.conversion.spare IS 'the second column: the converted values before the swap, those of before that are being removed after it';
+COMMENT ON COLUMN gdpr.conversion.phase IS 'fill: values are converted into the spare column; clear: the columns are swapped, and the values of before are removed';
 COMMENT ON COLUMN gdpr.conversion.via IS 'the plain type that values are cast through';
 COMMENT ON COLUMN gdpr.conversion.role IS 'who began it: values are converted with the rights of this role, whoever writes them';
 COMMENT ON COLUMN gdpr.conversion.part IS 'the table that is worked on; those before it, by number, are done';
@@ -287,7 +288,7 @@ WITH RECURSIVE tree AS (
 	CROSS JOIN tree
 	JOIN pg_attribute a ON a.attrelid = tree.oid AND a.attname = conv.column_name
 	JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-	WHERE conv.direction = 'decrypt' AND conv.phase = 'fill'
+	WHERE conv.direction <> 'encrypt' AND conv.phase = 'fill'
 		AND gdpr.plain_default(tree.oid::regclass, conv.column_name) IS NULL
 )
 SELECT f.fault FROM fault f ORDER BY f.rank, f.fault LIMIT 1;
@@ -385,8 +386,8 @@ WITH RECURSIVE tree AS (
 	SELECT 62, s.depth, format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS %s', s.relid::regclass, s.column_name, s.target)
 	FROM same s WHERE s.target IS NOT NULL
 	UNION ALL
-	SELECT 70, 0, CASE conv.direction
-		WHEN 'encrypt' THEN format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NULL) NOT VALID', conv.relation, conv.spare, conv.spare)
+	SELECT 70, 0, CASE
+		WHEN conv.direction <> 'decrypt' THEN format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NULL) NOT VALID', conv.relation, conv.spare, conv.spare)
 		ELSE format('ALTER TABLE %s DROP COLUMN %I', conv.relation, conv.spare) END
 	FROM conv
 )

@@ -55,7 +55,7 @@ WITH RECURSIVE member AS (
 	FROM gdpr.conversion v
 	UNION ALL
 	SELECT 11, format('SELECT * FROM gdpr.decrypt_column(%L, %L);', v.relation, v.column_name)
-	FROM gdpr.conversion v WHERE (v.phase = 'clear') = (v.direction = 'encrypt')
+	FROM gdpr.conversion v WHERE v.direction = 'move' OR (v.phase = 'clear') = (v.direction = 'encrypt')
 	UNION ALL
 	SELECT 0, format('SELECT gdpr.unprotect(%L);', p.relation)
 	FROM gdpr.protected p

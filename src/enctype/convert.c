@@ -1,7 +1,8 @@
 /*
  * convert.c
- *	  From a plain column to an encrypted one, and back: the report, and the
- *	  conversion in one statement (online: convert_online.c).
+ *	  From a plain column to an encrypted one, and back, and from one context
+ *	  into another: the report, and the conversion in one statement (online:
+ *	  convert_online.c).
  *
  * ALTER TABLE ... ALTER COLUMN ... TYPE does the work and rebuilds the indexes;
  * views are dropped and made again.  What cannot be carried over (checks,
@@ -20,6 +21,7 @@
 #include "enctype/convert.h"
 #include "enctype/enctype.h"
 #include "enctype/guard.h"
+#include "enctype/value.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
@@ -308,18 +310,42 @@ column_default(const Column *column, bool encrypted)
 	return value;
 }
 
+/* Values that were a person's stay his where the table is about persons. */
+static void
+run_alter(const Column *column, const char *sql)
+{
+	GdprSqlScope scope;
+	bool converting;
+	bool keeping;
+
+	/* The default's text is qualified for this search_path. */
+	gdpr_sql_begin_pinned(&scope);
+	converting = gdpr_guard_set_converting(true);
+	keeping = gdpr_value_keep_subjects(
+		gdpr_converter_has_subjects(column->relid));
+	PG_TRY();
+	{
+		gdpr_sql_run(sql, 0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_value_keep_subjects(keeping);
+		(void) gdpr_guard_set_converting(converting);
+	}
+	PG_END_TRY();
+	gdpr_sql_end_caller(&scope);
+}
+
 /*
  * Changes the type as the caller.  A default is taken off and put back as it
  * was, cast at run time: PostgreSQL would cast the constant itself.
  */
 static void
 alter_type(const Column *column, const char *type, const char *using,
-		   bool decrypts)
+		   bool encrypted)
 {
-	GdprSqlScope scope;
-	char *value = column_default(column, decrypts);
+	char *value = column_default(column, encrypted);
 	StringInfoData sql;
-	bool before;
 	List *views = gdpr_convert_views_take(column->relid,
 										  get_attname(column->relid,
 													  column->attnum, false));
@@ -334,19 +360,7 @@ alter_type(const Column *column, const char *type, const char *using,
 		appendStringInfo(
 			&sql, ", ALTER COLUMN %s SET DEFAULT (%s)::pg_catalog.text::%s",
 			column->name, value, type);
-	/* The default's text is qualified for this search_path. */
-	gdpr_sql_begin_pinned(&scope);
-	before = gdpr_guard_set_converting(true);
-	PG_TRY();
-	{
-		gdpr_sql_run(sql.data, 0, NULL, NULL, NULL, false, SPI_OK_UTILITY);
-	}
-	PG_FINALLY();
-	{
-		(void) gdpr_guard_set_converting(before);
-	}
-	PG_END_TRY();
-	gdpr_sql_end_caller(&scope);
+	run_alter(column, sql.data);
 	gdpr_convert_views_make(views);
 }
 
@@ -445,6 +459,149 @@ begin_report(FunctionCallInfo fcinfo, const Column *column, const char *type,
 			false);
 }
 
+/* An encrypted type, a domain over it, an array of either, a domain over that. */
+typedef struct Shape
+{
+	bool array;
+	Oid typid; /* the encrypted type */
+	int32 typmod;
+} Shape;
+
+/* False where it is none of these. */
+static bool
+find_shape(const Column *column, Shape *shape)
+{
+	Oid typid;
+	Oid element;
+
+	shape->typmod = column->typmod;
+	typid = getBaseTypeAndTypmod(column->typid, &shape->typmod);
+	element = get_element_type(typid);
+	shape->array = OidIsValid(element);
+	if (shape->array)
+		typid = getBaseTypeAndTypmod(element, &shape->typmod);
+	shape->typid = typid;
+	return gdpr_enctype_is(typid);
+}
+
+static Shape
+shape_of(const Column *column)
+{
+	Shape shape;
+
+	if (!find_shape(column, &shape))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %s is not encrypted", column->name)));
+	return shape;
+}
+
+/* Else the first batch would say so. */
+static void
+check_readable(uint32 hash)
+{
+	const GdprContext *context = gdpr_keyring_context(hash);
+
+	if (context != NULL)
+		gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_READ);
+}
+
+/* ---- from one context into another ---- */
+
+/* What a column that is encrypted already becomes. */
+static const GdprKind *
+moved_kind(const Column *column, const Shape *shape, const char *name,
+		   const GdprContext *context)
+{
+	const GdprKind *was = gdpr_enctype_kind(shape->typid);
+	const GdprKind *kind = name == NULL ? was : gdpr_kind_by_name(name);
+
+	if (kind == NULL || kind->base != was->base)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" names no type that %s is cast to", "type", was->type_name)));
+	/* The domain would go, and its constraints with it. */
+	if (column->typid != shape->typid &&
+		get_element_type(column->typid) != shape->typid)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("column %s is of domain %s, which has a context of its own", column->name, format_type_be(column->typid)),
+				 errhint("ALTER COLUMN … TYPE %s%s first; it does not rewrite the table.", gdpr_ident_type(shape->typid, shape->typmod), shape->array ? "[]" : "")));
+	if (kind == was && (uint32) shape->typmod == context->hash)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %s is of type %s already", column->name, format_type_with_typemod(column->typid, column->typmod))));
+	return kind;
+}
+
+/* Roles that would lose what they have on the old context. */
+static void
+report_grants(FunctionCallInfo fcinfo, uint32 hash, const GdprContext *context)
+{
+	const GdprContext *was = gdpr_keyring_context(hash);
+	Oid types[] = {NAMEOID, NAMEOID};
+	Datum values[2];
+	MemoryContext caller = CurrentMemoryContext;
+	GdprSqlScope scope;
+
+	if (was == NULL)
+		return;
+	values[0] = NameGetDatum(&was->name);
+	values[1] = NameGetDatum(&context->name);
+	gdpr_sql_begin_own(&scope);
+	gdpr_sql_run(
+		"SELECT g.role, format('may %s values of %s; to keep that: SELECT gdpr.grant_context(%L, %L, %L)',"
+		" g.privilege, quote_ident($1), $2, g.role, g.privilege)"
+		" FROM gdpr.context_grant g WHERE g.context = $1 AND NOT EXISTS ("
+		"SELECT FROM gdpr.context_grant h WHERE h.context = $2 AND h.role = g.role"
+		" AND h.privilege = g.privilege) ORDER BY g.role, g.privilege",
+		2, types, values, NULL, true, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char *role = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+								  1);
+		char *action = SPI_getvalue(SPI_tuptable->vals[i],
+									SPI_tuptable->tupdesc, 2);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		put_row(fcinfo, "role", role, action, false);
+		MemoryContextSwitchTo(spi);
+	}
+	gdpr_sql_end_own(&scope);
+}
+
+static void
+move_column(FunctionCallInfo fcinfo, const Column *column, const Shape *shape,
+			const GdprContext *context, const Options *options)
+{
+	const GdprKind *kind = moved_kind(column, shape, options->type, context);
+	const char *brackets = shape->array ? "[]" : "";
+	char *type = psprintf("%s%s",
+						  gdpr_ident_type(gdpr_enctype_oid(kind),
+										  context->hash),
+						  brackets);
+	char *blockers;
+
+	begin_report(fcinfo, column, type, options->dry_run);
+	blockers = report_dependents(fcinfo, column, kind,
+								 column_default(column, true) == NULL,
+								 options->online);
+	report_grants(fcinfo, shape->typmod, context);
+	if (options->dry_run)
+		return;
+	if (blockers != NULL)
+		refuse_blocked(blockers);
+	check_readable(shape->typmod);
+	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
+	if (options->online)
+		gdpr_conversion_begin(column, "move",
+							  shape->array ? get_array_type(kind->base)
+										   : kind->base,
+							  type);
+	else
+		alter_type(column, type, psprintf("%s::%s", column->name, type), true);
+}
+
 /*
  * gdpr.encrypt_column(relation regclass, column_name name, context name,
  * options jsonb)
@@ -456,6 +613,7 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	Options options;
 	const GdprContext *context;
 	const GdprKind *kind;
+	Shape shape;
 	char *type;
 	char *blockers;
 	Oid via;
@@ -464,6 +622,11 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	options = parse_options(PG_GETARG_JSONB_P(3));
 	context = find_context(PG_GETARG_NAME(2));
 	column = find_column(PG_GETARG_OID(0), PG_GETARG_NAME(1));
+	if (find_shape(&column, &shape))
+	{
+		move_column(fcinfo, &column, &shape, context, &options);
+		PG_RETURN_NULL();
+	}
 	kind = encrypted_kind(&column, options.type);
 	type = gdpr_ident_type(gdpr_enctype_oid(kind), context->hash);
 
@@ -478,7 +641,7 @@ gdpr_convert_encrypt(PG_FUNCTION_ARGS)
 	if (options.online)
 	{
 		gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
-		gdpr_conversion_begin(&column, true, via, type);
+		gdpr_conversion_begin(&column, "encrypt", via, type);
 	}
 	else
 		alter_type(&column, type,
@@ -502,44 +665,6 @@ plain_type(const GdprKind *kind, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is not a type that values of type %s are assigned to", "type", kind->base_name)));
 	return gdpr_ident_type(typid, typmod);
-}
-
-/* An encrypted type, a domain over it, an array of either, a domain over that. */
-typedef struct Shape
-{
-	bool array;
-	Oid typid; /* the encrypted type */
-	int32 typmod;
-} Shape;
-
-static Shape
-shape_of(const Column *column)
-{
-	Shape shape = {.typmod = column->typmod};
-	Oid typid = getBaseTypeAndTypmod(column->typid, &shape.typmod);
-	Oid element = get_element_type(typid);
-
-	if (OidIsValid(element))
-	{
-		shape.array = true;
-		typid = getBaseTypeAndTypmod(element, &shape.typmod);
-	}
-	if (!gdpr_enctype_is(typid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column %s is not encrypted", column->name)));
-	shape.typid = typid;
-	return shape;
-}
-
-/* Else the first batch would say so. */
-static void
-check_readable(uint32 hash)
-{
-	const GdprContext *context = gdpr_keyring_context(hash);
-
-	if (context != NULL)
-		gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_READ);
 }
 
 /* gdpr.decrypt_column(relation regclass, column_name name, options jsonb) */
@@ -574,7 +699,7 @@ gdpr_convert_decrypt(PG_FUNCTION_ARGS)
 	if (options.online)
 	{
 		check_readable(shape.typmod);
-		gdpr_conversion_begin(&column, false, via, type);
+		gdpr_conversion_begin(&column, "decrypt", via, type);
 		PG_RETURN_NULL();
 	}
 	/* The assignment to the type complains of what an explicit cast would cut. */

@@ -1,7 +1,7 @@
 /*
  * convert.h
- *	  From a plain column to an encrypted one, and back: what the two ways of
- *	  doing it share.
+ *	  From a plain column to an encrypted one, and back, and from one context
+ *	  into another: what the two ways of doing it share.
  *
  * In one statement (convert.c) the table is rewritten under its lock.  Online,
  * a spare column is filled beside the column and swapped with it:
@@ -33,12 +33,17 @@ typedef struct GdprConverter GdprConverter;
 
 /*
  * Values of one column, cast through a plain type into another's; the last
- * cast is an assignment where they become plain, so that nothing is cut.  As
- * the role, whoever the current user is.
+ * cast is an assignment where they become plain, so that nothing is cut.  From
+ * one context into another the cast is direct: what was erased stays erased,
+ * and a person's value stays under his key.  As the role, whoever the current
+ * user is.
  */
 extern GdprConverter *gdpr_converter_make(Form_pg_attribute from, Oid via,
 										  Form_pg_attribute to, bool encrypts,
 										  Oid role);
+
+/* Does a value of the relation belong under the key of the row's person? */
+extern bool gdpr_converter_has_subjects(Oid relid);
 
 /* Valid until the next one.  Null only for null: else PD006. */
 extern Datum gdpr_converter_run(GdprConverter *converter, Datum value,
@@ -56,6 +61,8 @@ typedef struct GdprConversion
 	NameData spare;
 	bool encrypts;
 	bool clears; /* swapped: what is left is removed */
+	/* nobody reads or searches the new context who may not the old one */
+	bool confined;
 	Oid via;
 	Oid role;
 	Oid part; /* that is worked on, InvalidOid before the first */
@@ -84,9 +91,13 @@ extern void gdpr_conversion_release(Oid relation);
 /* 55006 where the column is being converted. */
 extern void gdpr_conversion_refuse(const GdprConvertColumn *column);
 
-/* Begins one: the spare column, the trigger, the constraint, the state. */
+/*
+ * Begins one: the spare column, the trigger, the constraint, the state.  The
+ * direction is encrypt, decrypt or move, which encrypts anew.
+ */
 extern void gdpr_conversion_begin(const GdprConvertColumn *column,
-								  bool encrypts, Oid via, const char *type);
+								  const char *direction, Oid via,
+								  const char *type);
 
 /* One DDL statement as the caller, whom our own guards let pass. */
 extern void gdpr_conversion_ddl(const char *sql);

@@ -38,8 +38,15 @@ GDPR_FUNCTION(gdpr_conversion_indexes);
 static const char *const find_sql =
 	"WITH RECURSIVE up AS (SELECT $1 AS oid UNION SELECT i.inhparent "
 	"FROM up JOIN pg_inherits i ON i.inhrelid = up.oid) "
-	"SELECT v.relation::oid, v.column_name, v.spare, v.direction = 'encrypt', "
-	"v.phase = 'clear', v.via::oid, v.role, coalesce(v.part::oid, 0), v.next_block "
+	"SELECT v.relation::oid, v.column_name, v.spare, v.direction <> 'decrypt', "
+	"v.phase = 'clear', v.via::oid, v.role, coalesce(v.part::oid, 0), v.next_block, "
+	"NOT EXISTS (SELECT FROM pg_attribute a JOIN gdpr.context o ON o.hash = a.atttypmod "
+	"JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attname = v.spare "
+	"JOIN gdpr.context n ON n.hash = b.atttypmod "
+	"JOIN gdpr.context_grant g ON g.context = n.name AND g.privilege <> 'write' "
+	"WHERE a.attrelid = v.relation AND a.attname = v.column_name AND NOT EXISTS ("
+	"SELECT FROM gdpr.context_grant h WHERE h.context = o.name AND h.role = g.role "
+	"AND h.privilege IN ('read', g.privilege))) "
 	"FROM gdpr.conversion v JOIN up ON up.oid = v.relation "
 	"WHERE $2 IN (v.column_name, v.spare)";
 
@@ -74,6 +81,7 @@ take_fields(GdprConversion *conversion)
 							   conversion->relation);
 	conversion->part = DatumGetObjectId(field(8));
 	conversion->block = (BlockNumber) DatumGetInt64(field(9));
+	conversion->confined = DatumGetBool(field(10));
 }
 
 bool
@@ -268,7 +276,7 @@ gdpr_conversion_trigger(const GdprConversion *conversion)
 }
 
 static void
-write_state(const GdprConversion *conversion)
+write_state(const GdprConversion *conversion, const char *direction)
 {
 	Oid types[] = {REGCLASSOID, NAMEOID, NAMEOID, TEXTOID, REGTYPEOID, NAMEOID};
 	NameData column = conversion->column;
@@ -281,8 +289,7 @@ write_state(const GdprConversion *conversion)
 	values[0] = ObjectIdGetDatum(conversion->relation);
 	values[1] = NameGetDatum(&column);
 	values[2] = NameGetDatum(&spare);
-	values[3] = CStringGetTextDatum(conversion->encrypts ? "encrypt"
-														 : "decrypt");
+	values[3] = CStringGetTextDatum(direction);
 	values[4] = ObjectIdGetDatum(conversion->via);
 	values[5] = NameGetDatum(&role);
 	gdpr_sql_begin_own(&scope);
@@ -372,11 +379,11 @@ check_views(const GdprConversion *conversion)
 }
 
 void
-gdpr_conversion_begin(const GdprConvertColumn *column, bool encrypts, Oid via,
-					  const char *type)
+gdpr_conversion_begin(const GdprConvertColumn *column, const char *direction,
+					  Oid via, const char *type)
 {
 	GdprConversion conversion = {.relation = column->relid,
-								 .encrypts = encrypts,
+								 .encrypts = strcmp(direction, "decrypt") != 0,
 								 .via = via,
 								 .role = GetUserId()};
 
@@ -386,7 +393,7 @@ gdpr_conversion_begin(const GdprConvertColumn *column, bool encrypts, Oid via,
 	namestrcpy(&conversion.spare,
 			   psprintf(GDPR_SPARE_PREFIX "%d", column->attnum));
 	add_spare(column, quote_identifier(NameStr(conversion.spare)), type);
-	write_state(&conversion);
+	write_state(&conversion, direction);
 	gdpr_conversion_trigger(&conversion);
 	check_views(&conversion);
 }

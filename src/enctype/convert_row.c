@@ -10,9 +10,15 @@
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "base/errors.h"
+#include "base/session.h"
+#include "base/sql.h"
 #include "commands/trigger.h"
 #include "enctype/convert.h"
+#include "enctype/nested.h"
+#include "enctype/typetree.h"
+#include "enctype/value.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -30,7 +36,10 @@ GDPR_FUNCTION(gdpr_convert_row);
 struct GdprConverter
 {
 	Oid role;
+	Oid source;
 	bool encrypts;
+	bool moves;		   /* from one context into another */
+	bool has_subjects; /* whose keys they keep */
 	ExprState *state;
 	ExprContext *econtext;
 };
@@ -39,6 +48,7 @@ struct GdprConverter
 typedef struct RowState
 {
 	bool clears;
+	bool confined;
 	AttrNumber column;
 	AttrNumber spare;
 	int16 typlen;
@@ -66,6 +76,31 @@ cast_to(Node *value, Oid typid, int32 typmod, CoercionContext how)
 	return result;
 }
 
+static bool
+is_encrypted(Form_pg_attribute column)
+{
+	return gdpr_typetree_look(column->atttypid, column->atttypmod).encrypted;
+}
+
+bool
+gdpr_converter_has_subjects(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	TriggerDesc *triggers = relation->trigdesc;
+	bool result = false;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Oid funcid = triggers->triggers[i].tgfoid;
+		char *name = get_func_name(funcid);
+
+		result |= get_func_namespace(funcid) == gdpr_sql_schema() &&
+				  name != NULL && strcmp(name, "seal_row") == 0;
+	}
+	table_close(relation, NoLock);
+	return result;
+}
+
 GdprConverter *
 gdpr_converter_make(Form_pg_attribute from, Oid via, Form_pg_attribute to,
 					bool encrypts, Oid role)
@@ -77,7 +112,14 @@ gdpr_converter_make(Form_pg_attribute from, Oid via, Form_pg_attribute to,
 	value->typeId = from->atttypid;
 	value->typeMod = from->atttypmod;
 	value->collation = from->attcollation;
-	expr = cast_to((Node *) value, via, -1, COERCION_EXPLICIT);
+	converter->moves = is_encrypted(from) && is_encrypted(to);
+	converter->has_subjects = converter->moves &&
+							  gdpr_converter_has_subjects(from->attrelid);
+	converter->source = from->atttypid;
+	/* On the way of plaintext what was erased would become null. */
+	expr = (Node *) value;
+	if (!converter->moves)
+		expr = cast_to(expr, via, -1, COERCION_EXPLICIT);
 	expr = cast_to(expr, to->atttypid, to->atttypmod,
 				   encrypts ? COERCION_EXPLICIT : COERCION_ASSIGNMENT);
 	converter->role = role;
@@ -87,9 +129,29 @@ gdpr_converter_make(Form_pg_attribute from, Oid via, Form_pg_attribute to,
 	return converter;
 }
 
+static Datum
+evaluate(GdprConverter *converter, bool keeps_subjects, bool *isnull)
+{
+	bool before = gdpr_value_keep_subjects(keeps_subjects);
+	Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = ExecEvalExprSwitchContext(converter->state,
+										   converter->econtext, isnull);
+	}
+	PG_FINALLY();
+	{
+		(void) gdpr_value_keep_subjects(before);
+	}
+	PG_END_TRY();
+	return result;
+}
+
 /* Rights are asked of the current user when the cast runs. */
 static Datum
-run_as(GdprConverter *converter, Oid role, Datum value, bool *isnull)
+run_as(GdprConverter *converter, Oid role, bool keeps_subjects, Datum value,
+	   bool *isnull)
 {
 	Oid userid;
 	int sec_context;
@@ -102,8 +164,7 @@ run_as(GdprConverter *converter, Oid role, Datum value, bool *isnull)
 	ResetExprContext(converter->econtext);
 	converter->econtext->caseValue_datum = value;
 	converter->econtext->caseValue_isNull = false;
-	result = ExecEvalExprSwitchContext(converter->state, converter->econtext,
-									   isnull);
+	result = evaluate(converter, keeps_subjects, isnull);
 	SetUserIdAndSecContext(userid, sec_context);
 	if (*isnull)
 		ereport(ERROR,
@@ -116,19 +177,52 @@ run_as(GdprConverter *converter, Oid role, Datum value, bool *isnull)
 Datum
 gdpr_converter_run(GdprConverter *converter, Datum value, bool *isnull)
 {
-	return run_as(converter, converter->role, value, isnull);
+	return run_as(converter, converter->role, converter->has_subjects, value,
+				  isnull);
+}
+
+/*
+ * In the trigger, the one that gives a row's values to their person fires
+ * after ours, and would ask the writer for a right on what we made.  It does
+ * not where rows come as they were elsewhere.
+ */
+static bool
+keeps_in_trigger(const GdprConverter *converter)
+{
+	return converter->has_subjects &&
+		   (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+			gdpr_session_is_restoring());
+}
+
+static Datum
+check_brought(Datum value, void *arg, bool *changed)
+{
+	GdprBytes head = gdpr_value_head(value);
+	GdprEnvelope env;
+
+	if (gdpr_envelope_peek(head.data, head.length, &env) &&
+		(env.flags & GDPR_FLAG_ERASED) == 0)
+		gdpr_value_check_read(&env);
+	return value;
 }
 
 /*
  * What a writer brings along may be ciphertext from elsewhere, which he would
- * have decrypted for him: the way back asks for his own right to read.
+ * have decrypted for him: the way back asks for his own right to read.  So
+ * does the way into another context, unless the same roles alone read there.
  */
 static Datum
-run_for_writer(GdprConverter *converter, Datum value, bool *isnull)
+run_for_writer(const RowState *state, Datum value, bool *isnull)
 {
+	GdprConverter *converter = state->converter;
+	bool changed = false;
+
+	if (converter->moves && !state->confined && !*isnull)
+		(void) gdpr_nested_map(converter->source, value, check_brought, NULL,
+							   &changed);
 	return run_as(converter,
-				  converter->encrypts ? converter->role : GetUserId(), value,
-				  isnull);
+				  converter->encrypts ? converter->role : GetUserId(),
+				  keeps_in_trigger(converter), value, isnull);
 }
 
 /* ---- the trigger ---- */
@@ -155,6 +249,7 @@ describe(RowState *state, Relation relation, const GdprConversion *conversion)
 	Form_pg_attribute column;
 
 	state->clears = conversion->clears;
+	state->confined = conversion->confined;
 	state->column_name = conversion->column;
 	state->spare_name = conversion->spare;
 	state->column = get_attnum(RelationGetRelid(relation),
@@ -229,9 +324,10 @@ converted(const RowState *state, const TriggerData *data, HeapTuple tuple,
 
 		if (!was_null)
 			return was;
-		return gdpr_converter_run(state->converter, value, isnull);
+		return run_as(state->converter, state->converter->role,
+					  keeps_in_trigger(state->converter), value, isnull);
 	}
-	return run_for_writer(state->converter, value, isnull);
+	return run_for_writer(state, value, isnull);
 }
 
 /*

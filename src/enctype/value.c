@@ -400,6 +400,29 @@ free_payload(uint8 *small, GdprBytes payload)
 		pfree((uint8 *) payload.data);
 }
 
+static bool keeps_subjects = false;
+
+bool
+gdpr_value_keep_subjects(bool keep)
+{
+	bool before = keeps_subjects;
+
+	keeps_subjects = keep;
+	return before;
+}
+
+/* In another context, under the key of the same person. */
+static struct varlena *
+make_of_same_subject(const GdprKind *kind, GdprBytes payload,
+					 const uint8 *subject_id, int32 typmod)
+{
+	const GdprContext *context = gdpr_value_context(typmod);
+	GdprEnvelope made = {.flags = kind->kind};
+
+	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
+	return make_of_subject(kind, context, payload, subject_id, &made);
+}
+
 /* Decrypts and makes anew; the caller has seen to the right to read. */
 static struct varlena *
 remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
@@ -413,7 +436,10 @@ remake(const GdprKind *kind, const GdprEnvelope *env, int32 typmod,
 	if (opened == GDPR_OPEN_GONE)
 		return move_erased(kind, env, typmod);
 	gdpr_value_require_opened(env, opened);
-	result = gdpr_value_make(kind, payload, typmod, is_explicit);
+	if (keeps_subjects && env->subject != NULL && typmod >= 0)
+		result = make_of_same_subject(kind, payload, env->subject, typmod);
+	else
+		result = gdpr_value_make(kind, payload, typmod, is_explicit);
 	free_payload(small, payload);
 	return result;
 }

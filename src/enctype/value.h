@@ -99,6 +99,13 @@ extern Datum gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
 							 bool is_explicit);
 
 /*
+ * While true, what moves into another context keeps the key of its person.  For
+ * those who move whole columns, where a row's person stays who he is.  Returns
+ * what it was before; who sets it sets it back, also after an error.
+ */
+extern bool gdpr_value_keep_subjects(bool keep);
+
+/*
  * Was a stored value sealed with another key than its context's primary?  Not
  * for one that has a subject's key or none.  Looks at its head alone.
  */

@@ -107,6 +107,7 @@ static const DutyItem functions[] = {
 	{OPERATOR, "revoke_context"},
 	{OPERATOR, "rewrap_keys"},
 	{OPERATOR, "rotate_context"},
+	{OPERATOR, "tag_rotation_plan"},
 	{OPERATOR, "undeclare_column"},
 	{OPERATOR, "undeclare_link"},
 	{OPERATOR, "undeclare_subject"},
