@@ -166,12 +166,13 @@ is(sql(q(SELECT count(*) FROM pg_index WHERE indrelid = 'person'::regclass AND i
 $node->poll_query_until('postgres', "SELECT count(*) > $before FROM refused") or die 'nobody writes';
 $run = background($call);
 $node->poll_query_until('postgres', q(SELECT phase = 'clear' AND rows > 1000 FROM gdpr.conversion)) or die 'the columns are not swapped';
-is(sql($type), "enctext('new')", 'the columns are swapped');
-my $swapped = sql($refused);
-$node->poll_query_until('postgres', "SELECT count(*) > $swapped + 20 FROM refused") or die 'nobody writes';
 sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL gdpr.convert_column%'));
 eval { $run->finish };
 $node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory')) or die 'the call does not end';
+is(sql($type), "enctext('new')", 'the columns are swapped');
+my $swapped = sql($refused);
+$node->poll_query_until('postgres', "SELECT count(*) > $swapped + 20 FROM refused") or die 'nobody writes';
+is(sql('SELECT phase FROM gdpr.conversion'), 'clear', 'and what was before is there still, when the call is killed');
 is(state_of(q(CALL gdpr.convert_column('person', 'email'))), '', 'it comes to its end');
 is(stop_all(), '', 'nobody met an error, and every lookup found its row');
 is(sql('SELECT count(*) FROM twice'), '0', 'no address was ever there twice');
