@@ -247,11 +247,9 @@ ALTER TABLE "Letter" DROP CONSTRAINT "Letter_note_check";
 DROP TYPE of_type;
 DROP DOMAIN of_domain;
 -- here in single statements; as it is, it is a script for psql (test/t)
-\set ECHO none
-SELECT replace(replace(p, $$, '{"online": true}'$$, ''), 'SELECT * FROM', 'SELECT FROM') FROM gdpr.tag_rotation_plan('move_p', '_new') p
+SELECT replace(replace(replace(p, 'SELECT * FROM', 'SELECT FROM'), $$, '{"online": true}'$$, ''), quote_literal(session_user), 'session_user') FROM gdpr.tag_rotation_plan('move_p', '_new') p
 	WHERE p !~ 'convert_column|conversion_indexes|check_column'
 \gexec
-\set ECHO all
 SELECT count(*) FROM gdpr.tag_rotation_plan('move_p', '_new');
 SELECT a.id, l.email, p.email FROM account a JOIN "Letter" l USING (email) JOIN parts p USING (email) ORDER BY 1;
 SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
