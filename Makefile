@@ -66,6 +66,13 @@ OBJS = \
 	src/base/sql.o \
 	src/base/sqltext.o \
 	src/base/type.o \
+	src/convert/convert.o \
+	src/convert/convert_fill.o \
+	src/convert/convert_online.o \
+	src/convert/convert_row.o \
+	src/convert/convert_run.o \
+	src/convert/convert_view.o \
+	src/convert/guard_conversion.o \
 	src/crypto/aead.o \
 	src/crypto/command.o \
 	src/crypto/confirm.o \
@@ -99,19 +106,12 @@ OBJS = \
 	src/enctype/basecast.o \
 	src/enctype/cast.o \
 	src/enctype/check.o \
-	src/enctype/convert.o \
-	src/enctype/convert_fill.o \
-	src/enctype/convert_online.o \
-	src/enctype/convert_row.o \
-	src/enctype/convert_run.o \
-	src/enctype/convert_view.o \
 	src/enctype/damage.o \
 	src/enctype/destroy.o \
 	src/enctype/enctype.o \
 	src/enctype/envelope.o \
 	src/enctype/fold.o \
 	src/enctype/guard.o \
-	src/enctype/guard_conversion.o \
 	src/enctype/guard_drop.o \
 	src/enctype/guard_statistics.o \
 	src/enctype/hint.o \

@@ -15,6 +15,7 @@
 #include "base/rows.h"
 #include "base/session.h"
 #include "catalog/objectaccess.h"
+#include "convert/convert.h"
 #include "crypto/keyring.h"
 #include "enctype/guard.h"
 #include "enctype/hint.h"

@@ -10,9 +10,6 @@
 /* Before a utility statement: refuses ALTER TYPE away from an encrypted type. */
 extern void gdpr_guard_utility(Node *statement);
 
-/* The same: refuses to take a conversion's trigger off, or a partition out. */
-extern void gdpr_guard_conversion(Node *statement);
-
 /* object_access_hook: refuses to drop types in use and tables that hold rows. */
 extern void gdpr_guard_drop(Oid class, Oid object, int column);
 
@@ -24,7 +21,8 @@ extern void gdpr_guard_statistics(Oid relid);
 
 /*
  * While true, ALTER TYPE away is allowed, and columns that are renamed or
- * dropped take no declaration along: a conversion is at work.  Returns the value before, which the caller restores in PG_FINALLY.
+ * dropped take no declaration along: a conversion is at work.  Returns the
+ * value before, which the caller restores in PG_FINALLY.
  */
 extern bool gdpr_guard_set_converting(bool converting);
 extern bool gdpr_guard_is_converting(void);

@@ -15,7 +15,7 @@
 #include "base/sql.h"
 #include "base/type.h"
 #include "catalog/pg_type.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "enctype/enctype.h"
 #include "funcapi.h"
 #include "registry/registry.h"

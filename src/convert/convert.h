@@ -13,6 +13,7 @@
 #define GDPR_CONVERT_H
 
 #include "access/attnum.h"
+#include "nodes/parsenodes.h"
 #include "storage/block.h"
 #include "storage/itemptr.h"
 #include "utils/rel.h"
@@ -138,5 +139,13 @@ typedef struct GdprFill
 /* Whole blocks of a table, until so many rows are changed. */
 extern void gdpr_fill_batch(const GdprConversion *conversion, Oid part,
 							int batch, GdprFill *fill);
+
+/* ---- guard_conversion.c ---- */
+
+/*
+ * Before a utility statement: refuses to take a conversion's trigger off, or a
+ * partition out.
+ */
+extern void gdpr_guard_conversion(Node *statement);
 
 #endif /* GDPR_CONVERT_H */

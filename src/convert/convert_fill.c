@@ -15,7 +15,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "base/rowupdate.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

@@ -15,7 +15,7 @@
 #include "base/session.h"
 #include "base/sql.h"
 #include "commands/trigger.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "enctype/nested.h"
 #include "enctype/typetree.h"
 #include "enctype/value.h"

@@ -16,7 +16,7 @@
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "enctype/guard.h"
 #include "funcapi.h"
 #include "miscadmin.h"

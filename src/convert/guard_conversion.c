@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
+#include "convert/convert.h"
 #include "enctype/guard.h"
 #include "nodes/makefuncs.h"
 #include "utils/fmgroids.h"

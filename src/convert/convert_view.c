@@ -19,7 +19,7 @@
 #include "base/ident.h"
 #include "base/sql.h"
 #include "catalog/pg_type.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "enctype/enctype.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"

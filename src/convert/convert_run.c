@@ -25,7 +25,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "enctype/convert.h"
+#include "convert/convert.h"
 #include "enctype/guard.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
