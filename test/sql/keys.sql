@@ -209,7 +209,7 @@ SELECT session_role = session_user AS me, action, kind, name, version FROM gdpr.
 
 -- wrapping by the primary root key: it is that already
 SELECT kind, rewrapped, unchanged > 0 AS unchanged,
-	EXISTS (SELECT FROM unnest(unavailable) u WHERE u LIKE 'keys%') AS unavailable FROM gdpr.rewrap_keys();
+	EXISTS (SELECT FROM unnest(unavailable) u WHERE u LIKE 'keys%') AS unavailable FROM gdpr.rewrap_keys() WHERE kind <> 'epoch';
 SELECT count(*) > 0 AS roots, bool_or(is_primary) AS has_primary FROM gdpr.reload_keys();
 SELECT count(*) > 0 FROM gdpr.reload_keys('{"nonsense": 1}');
 

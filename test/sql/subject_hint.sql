@@ -25,7 +25,7 @@ SELECT * FROM sh.read();
 UPDATE gdpr.subject_key SET epoch = epoch;
 SELECT * FROM sh.read();
 SAVEPOINT a;
-WITH gone AS (DELETE FROM gdpr.subject_key WHERE id % 3 = 0 RETURNING *) INSERT INTO sh.kept SELECT * FROM gone;
+WITH gone AS (DELETE FROM gdpr.subject_key WHERE id % 3 = 0 AND id NOT IN (SELECT id FROM sh.others) RETURNING *) INSERT INTO sh.kept SELECT * FROM gone;
 SELECT opened + gone AS rows, gone = (SELECT count(*) FROM sh.kept) AS as_many FROM sh.read();
 SELECT opened + gone AS rows, gone = (SELECT count(*) FROM sh.kept) AS as_many FROM sh.read();
 INSERT INTO gdpr.subject_key SELECT * FROM sh.kept;

@@ -44,10 +44,12 @@ BEGIN
 	IF get_byte(b, 1) & 16 <> 0 THEN at := at + 16; END IF;
 	RETURN coalesce((SELECT 'person ' || n FROM pg_temp.persons() p(n, k) WHERE k = substr(b, at, 8)), 'gone');
 END $$;
-CREATE TABLE sk.keys (n int GENERATED ALWAYS AS IDENTITY, k bytea UNIQUE);
-CREATE FUNCTION pg_temp.persons() RETURNS TABLE (n int, k bytea) LANGUAGE sql AS $$ SELECT n, k FROM sk.keys $$;
+CREATE TABLE sk.others AS SELECT id FROM gdpr.subject_key;
+CREATE TABLE sk.keys (n bigint, k bytea UNIQUE);
+CREATE FUNCTION pg_temp.persons() RETURNS TABLE (n bigint, k bytea) LANGUAGE sql AS $$ SELECT n, k FROM sk.keys $$;
 CREATE FUNCTION pg_temp.look() RETURNS void LANGUAGE sql AS $$
-	INSERT INTO sk.keys (k) SELECT int8send(id) FROM gdpr.subject_key ON CONFLICT DO NOTHING $$;
+	INSERT INTO sk.keys SELECT (SELECT count(*) + 1 FROM sk.keys), int8send(id) FROM gdpr.subject_key
+	WHERE id NOT IN (SELECT id FROM sk.others) ON CONFLICT DO NOTHING $$;
 
 -- a value of before stays as it is; what is written gets the person's key
 INSERT INTO sk.person VALUES (2, 'kanarialintu-b', 'kanarialintu-note', '{kanarialintu-t}');
@@ -57,7 +59,7 @@ INSERT INTO sk.invoice VALUES (11, 1, 'kanarialintu-a', '2026-01-01', NULL);
 SELECT pg_temp.look();
 SELECT id, pg_temp.key_of(email) AS email, pg_temp.key_of(note) AS note, email, note, tags::text FROM sk.person ORDER BY id;
 SELECT id, pg_temp.key_of(name) AS name, name FROM sk.invoice ORDER BY id;
-SELECT epoch, count(*) FROM gdpr.subject_key GROUP BY 1;
+SELECT count(DISTINCT epoch) AS epochs, count(*) FROM gdpr.subject_key WHERE id NOT IN (SELECT id FROM sk.others);
 UPDATE sk.person SET note = 'kanarialintu-new' WHERE id = 1;
 SELECT id, pg_temp.key_of(email) AS email, pg_temp.key_of(note) AS note FROM sk.person ORDER BY id;
 -- equality goes by the tag, whatever the key
@@ -65,7 +67,7 @@ SELECT id FROM sk.person WHERE email = 'kanarialintu-b';
 SELECT p.id, i.id FROM sk.person p JOIN sk.invoice i ON i.name = p.email ORDER BY 2;
 INSERT INTO sk.person VALUES (3, 'kanarialintu-b', NULL, NULL);
 INSERT INTO sk.person VALUES (2, 'kanarialintu-b', NULL, NULL) ON CONFLICT (email) DO UPDATE SET note = excluded.note RETURNING pg_temp.key_of(note);
-SELECT count(*) FROM gdpr.subject_key;
+SELECT count(*) FROM gdpr.subject_key WHERE id NOT IN (SELECT id FROM sk.others);
 
 -- a key made in a transaction that fails is no key
 BEGIN;
@@ -76,7 +78,9 @@ ROLLBACK TO a;
 INSERT INTO sk.person VALUES (5, 'kanarialintu-e', 'kanarialintu-e', NULL);
 SELECT email, note FROM sk.person WHERE id IN (4, 5) ORDER BY id;
 ROLLBACK;
-INSERT INTO sk.person VALUES (4, 'kanarialintu-d', 'kanarialintu-d', NULL), (5, 'kanarialintu-e', NULL, NULL);
+INSERT INTO sk.person VALUES (4, 'kanarialintu-d', 'kanarialintu-d', NULL);
+SELECT pg_temp.look();
+INSERT INTO sk.person VALUES (5, 'kanarialintu-e', NULL, NULL);
 SELECT pg_temp.look();
 SELECT id, pg_temp.key_of(email), email FROM sk.person WHERE id IN (4, 5) ORDER BY id;
 
@@ -136,13 +140,13 @@ CREATE TABLE sk.copied AS SELECT id, email, note FROM sk.person;
 SELECT id, pg_temp.key_of(email), pg_temp.key_of(note) FROM sk.copied ORDER BY id;
 -- and the log as a backup has it
 CREATE TABLE sk.log AS SELECT * FROM gdpr.audit_log WHERE relation LIKE 'sk.%' AND payload IS NOT NULL;
-CREATE TABLE sk.tags AS SELECT 4 AS id, k.subject FROM gdpr.subject_key k JOIN sk.keys ON int8send(k.id) = sk.keys.k AND n = 6
+CREATE TABLE sk.tags AS SELECT 4 AS id, k.subject FROM gdpr.subject_key k JOIN sk.keys ON int8send(k.id) = sk.keys.k AND n = 3
 	UNION SELECT 2, k.subject FROM gdpr.subject_key k JOIN sk.keys ON int8send(k.id) = sk.keys.k AND n = 1;
 CREATE FUNCTION pg_temp.logged(who int) RETURNS TABLE (relation text, records bigint, readable bigint) LANGUAGE sql AS $$
 	SELECT relation, count(*), count(c) FROM sk.log l, gdpr.audit_entries(l.rows) n, gdpr.audit_changes(l.payload, l.id, l.at, n, l.columns) c
 	WHERE l.tags[n * (cardinality(l.tags) / l.rows) + l.subject] = (SELECT encode(subject, 'hex')::uuid FROM sk.tags WHERE id = who) GROUP BY 1 ORDER BY 1 $$;
 SELECT * FROM pg_temp.logged(4);
-SELECT c ->> 'changed' AS changed, c -> 'key' AS key FROM gdpr_forget('4', 'sk_person') c;
+SELECT c ->> 'changed' AS changed, c -> 'key' ->> 'destroyed' AS destroyed, c -> 'key' ->> 'older_copies' AS older_copies FROM gdpr_forget('4', 'sk_person') c;
 SELECT * FROM pg_temp.logged(4);
 SELECT * FROM pg_temp.logged(2);
 SELECT id, pg_temp.key_of(name), name FROM sk.invoice ORDER BY id;
@@ -240,5 +244,6 @@ UPDATE sk.person SET note = repeat('kanarialintu-', 10000) WHERE id = 5;
 SELECT id, pg_temp.key_of(note), length(note::text) FROM sk.person WHERE id = 5;
 
 SELECT gdpr.unprotect(relation) FROM gdpr.protected WHERE relation::text LIKE 'sk.%';
+DELETE FROM gdpr.subject_key WHERE id NOT IN (SELECT id FROM sk.others);
 DROP SCHEMA sk CASCADE;
 DROP ROLE sk_reader, sk_writer, sk_officer;
