@@ -223,6 +223,20 @@ read_object(const char *lineage, int32 epoch, char *root_id, uint8 *key)
 }
 
 bool
+gdpr_epoch_needs_root(const char *lineage, int32 epoch, const char *root_id)
+{
+	const char *name = gdpr_epoch_object(lineage, epoch, "key");
+	char wraps[GDPR_ROOT_ID_LEN];
+	uint8 wrapped[GDPR_WRAPPED_LEN];
+	StringInfoData object;
+
+	initStringInfo(&object);
+	if (gdpr_keystore_try_read(name, &object) != NULL)
+		return true;
+	return parse_object(&object, wraps, wrapped) && strcmp(wraps, root_id) == 0;
+}
+
+bool
 gdpr_epoch_rewrap(const char *lineage, int32 epoch, char *root_id)
 {
 	char unused[GDPR_ROOT_ID_LEN];

@@ -72,6 +72,13 @@ extern void gdpr_epoch_wipe(const char *lineage, int32 epoch);
  */
 extern bool gdpr_epoch_rewrap(const char *lineage, int32 epoch, char *root_id);
 
+/*
+ * Does the root key wrap the key of an epoch in the keystore?  True as well
+ * while the keystore cannot tell.
+ */
+extern bool gdpr_epoch_needs_root(const char *lineage, int32 epoch,
+								  const char *root_id);
+
 /* Called while the server starts. */
 extern void gdpr_epoch_startup(void);
 

@@ -158,14 +158,16 @@ rewrap_table(const WrappedTable *table, const char *primary,
 	return outcome;
 }
 
+static const char *const outside =
+	"SELECT lineage, epoch FROM gdpr.subject_epoch "
+	"WHERE lineage IS NOT NULL AND status <> 'destroyed' ORDER BY epoch";
+
 /* Keys of epochs in the keystore: what they are wrapped by is there, too. */
 static void
 rewrap_outside(const char *primary, Outcome *outcome, MemoryContext caller)
 {
-	uint64 count = gdpr_sql_run(
-		"SELECT lineage, epoch FROM gdpr.subject_epoch "
-		"WHERE lineage IS NOT NULL AND status <> 'destroyed' ORDER BY epoch",
-		0, NULL, NULL, NULL, false, SPI_OK_SELECT);
+	uint64 count = gdpr_sql_run(outside, 0, NULL, NULL, NULL, false,
+								SPI_OK_SELECT);
 	SPITupleTable *rows = SPI_tuptable;
 
 	for (uint64 i = 0; i < count; i++)
@@ -243,11 +245,30 @@ is_among(const GdprRootFacts *root, const GdprRootFacts *roots, int count)
 	return false;
 }
 
+static int64
+count_wrapped_outside(const char *root_id)
+{
+	uint64 rows = gdpr_sql_run(outside, 0, NULL, NULL, NULL, false,
+							   SPI_OK_SELECT);
+	int64 count = 0;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		char *lineage = SPI_getvalue(SPI_tuptable->vals[row],
+									 SPI_tuptable->tupdesc, 1);
+		char *epoch = SPI_getvalue(SPI_tuptable->vals[row],
+								   SPI_tuptable->tupdesc, 2);
+
+		count += gdpr_epoch_needs_root(lineage, pg_strtoint32(epoch), root_id);
+	}
+	return count;
+}
+
 /* Keys of this database that the root key of this id opens. */
 static int64
 count_wrapped(const char *root_id)
 {
-	int64 count = 0;
+	int64 count = count_wrapped_outside(root_id);
 
 	for (int i = 0; i < lengthof(tables); i++)
 	{

@@ -85,10 +85,10 @@ put_keys(2);
 like(failure('SELECT gdpr.reload_keys()'), qr/ERROR: +55006: root key "1" is still needed/, 'a key that is needed is not given up');
 is(sql($prints), '1 false, 2 true', 'and stays');
 is(sql(q(SELECT string_agg(kind || ' ' || rewrapped || ' ' || unchanged || ' ' || cardinality(unavailable), ', ' ORDER BY kind)
-	FROM gdpr.rewrap_keys())), 'context 1 1 0, tag 1 1 0', 'keys are wrapped by the primary');
+	FROM gdpr.rewrap_keys())), 'context 1 1 0, epoch 0 0 0, tag 1 1 0', 'keys are wrapped by the primary');
 is(sql(q(SELECT string_agg(kind || ' ' || rewrapped || ' ' || unchanged, ', ' ORDER BY kind) FROM gdpr.rewrap_keys())),
-	'context 0 2, tag 0 2', 'once');
-is(sql(q(SELECT count(*) FROM gdpr.rewrap_keys()), 'second'), 2, 'in each database');
+	'context 0 2, epoch 0 0, tag 0 2', 'once');
+is(sql(q(SELECT count(*) FROM gdpr.rewrap_keys()), 'second'), 3, 'in each database');
 is(sql('SELECT count(*) FROM gdpr.reload_keys()'), 1, 'then the old one can go');
 is(sql($prints), '2 true', 'and is gone');
 is(sql($reads, $_), 100, "everything in $_ is read") for 'postgres', 'second';
@@ -109,7 +109,7 @@ is(state_of($reads, 'second'), 'PD006', 'a root key taken away takes its values 
 $other->query($reads);
 like($other->{stderr}, qr/not available/, 'from sessions that had opened them too');
 is(sql(q(SELECT string_agg(kind || ' ' || rewrapped || ' ' || unavailable::text, ', ' ORDER BY kind) FROM gdpr.rewrap_keys())),
-	'context 0 {"crm 1","pii 1"}, tag 0 {"crm 1","pii 1"}', 'keys that do not open are named, and left');
+	'context 0 {"crm 1","pii 1"}, epoch 0 {}, tag 0 {"crm 1","pii 1"}', 'keys that do not open are named, and left');
 put_keys(3, 2);
 sql('SELECT gdpr.reload_keys()');
 is(sql($reads, 'second'), 100, 'and brings them back');
