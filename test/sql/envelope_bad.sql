@@ -50,7 +50,7 @@ SELECT type, value, what, b, row_number() OVER () % 7 = 0 OR what IN ('key versi
 	UNION ALL SELECT 'byte flipped', set_byte(v, n, 255 - get_byte(v, n)) FROM generate_series(0, length(v) - 1) n
 	UNION ALL SELECT 'cut short', substr(v, 1, n) FROM generate_series(9, length(v) - 1) n
 	UNION ALL SELECT 'cut short in its header', substr(v, 1, n) FROM generate_series(0, 8) n
-	UNION ALL SELECT 'head cut off', substr(v, n) FROM generate_series(2, length(v)) n WHERE get_byte(v, n - 1) <> 1
+	UNION ALL SELECT 'head cut off', CASE get_byte(v, n - 1) WHEN 1 THEN set_byte(substr(v, n), 0, 2) ELSE substr(v, n) END FROM generate_series(2, length(v)) n
 	UNION ALL SELECT 'lengthened', v || substr(v, 1, n) FROM generate_series(1, length(v)) n
 	UNION ALL SELECT 'version', set_byte(v, 0, n) FROM generate_series(0, 255) n WHERE n <> 1
 	UNION ALL SELECT 'flags', set_byte(v, 1, n) FROM generate_series(0, 255) n WHERE n <> get_byte(v, 1)
