@@ -20,6 +20,7 @@
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
@@ -139,6 +140,29 @@ has_encrypted_column(Oid relid)
 	return found;
 }
 
+/* One that is there already and would see rows after their values were sealed. */
+static void
+refuse_later_triggers(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	const TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_ROW(trigger->tgtype) &&
+			strcmp(trigger->tgname, GDPR_AUDIT_SEAL_TRIGGER) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_RESERVED_NAME),
+					 errmsg("trigger \"%s\" of relation %s would see rows after their values were sealed",
+							trigger->tgname, gdpr_ident_relation(relid)),
+					 errhint("Give it a name that sorts before \"%s\".", GDPR_AUDIT_SEAL_TRIGGER)));
+	}
+	table_close(relation, NoLock);
+}
+
 /* Row triggers come down to partitions by themselves, others do not. */
 static void
 make_triggers(Oid relid, bool subject_keys)
@@ -149,7 +173,10 @@ make_triggers(Oid relid, bool subject_keys)
 	make_trigger(relid, &row_trigger);
 	make_trigger(relid, &truncate_trigger);
 	if (subject_keys && has_encrypted_column(relid))
+	{
+		refuse_later_triggers(relid);
 		make_trigger(relid, &seal_trigger);
+	}
 }
 
 static void

@@ -239,6 +239,11 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 'sk.pet'::regclass AND tgname LI
 ALTER TABLE sk.pet ADD name enctext('sk_pii');
 INSERT INTO sk.pet VALUES (1, 5, 'kanarialintu-dog');
 SELECT pg_temp.key_of(name) FROM sk.pet;
+-- nor does one that was there before
+CREATE TABLE sk.late (id int PRIMARY KEY, person int REFERENCES sk.person, name enctext('sk_pii'));
+CREATE TRIGGER "~z" BEFORE INSERT ON sk.late FOR EACH ROW EXECUTE FUNCTION sk.rename();
+SELECT gdpr.declare_link('sk.late', '{person}', 'sk.person', '{id}', on_forget => 'delete');
+SELECT gdpr.protect('sk.late', '{"subject_keys": true}');
 -- values that need more room than a page
 UPDATE sk.person SET note = repeat('kanarialintu-', 10000) WHERE id = 5;
 SELECT id, pg_temp.key_of(note), length(note::text) FROM sk.person WHERE id = 5;
