@@ -100,7 +100,9 @@ OBJS = \
 	src/crypto/rotate.o \
 	src/crypto/secret.o \
 	src/crypto/subject_hint.o \
+	src/crypto/subject_cache.o \
 	src/crypto/subject_key.o \
+	src/crypto/subject_table.o \
 	src/crypto/tag.o \
 	src/enctype/base.o \
 	src/enctype/basecast.o \

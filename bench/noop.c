@@ -1,7 +1,8 @@
 /*
  * noop.c
  *	  What calling a function and storing its result costs, whatever it does:
- *	  from text to as many bytes as its encrypted value has, none computed.
+ *	  from text to as many bytes as its encrypted value has, none computed; and
+ *	  what reading so many bytes costs, and calling a function that makes text.
  */
 #include "postgres.h"
 
@@ -24,4 +25,18 @@ noop(PG_FUNCTION_ARGS)
 	memset(VARDATA(result), 1, OVERHEAD);
 	memcpy(VARDATA(result) + OVERHEAD, VARDATA_ANY(source), length);
 	PG_RETURN_BYTEA_P(result);
+}
+
+PG_FUNCTION_INFO_V1(noop_back);
+
+Datum
+noop_back(PG_FUNCTION_ARGS)
+{
+	bytea	   *source = PG_GETARG_BYTEA_PP(0);
+	Size		length = VARSIZE_ANY_EXHDR(source) - OVERHEAD;
+	text	   *result = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(result, VARHDRSZ + length);
+	memcpy(VARDATA(result), VARDATA_ANY(source) + OVERHEAD, length);
+	PG_RETURN_TEXT_P(result);
 }

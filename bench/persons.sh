@@ -28,7 +28,7 @@ timed() {				# name, command: records the milliseconds that the server took
 case_of() { timed "$1" q -c "$2"; }
 
 five() { echo "$1, $1, $1, $1, $1"; }
-sum() { echo "length(a$1) + length(b$1) + length(c$1) + length(d$1) + length(e$1)"; }
+sum() { printf 'length(%s) + ' "a$1" "b$1" "c$1" "d$1"; echo "length(e$1)"; }
 cast() { case $1 in *plain | *storage) ;; *) echo '::text' ;; esac }
 
 # 100 rows of bound parameters a transaction in one pipeline, of persons in random order who have keys.
@@ -50,6 +50,8 @@ one_round() {
 	done
 	q -c 'VACUUM ANALYZE gdpr.subject_key' -c 'TRUNCATE bench.keyed'
 	case_of 'write keyed, persons with keys' "INSERT INTO bench.keyed SELECT id, $(five v) FROM bench.five"
+	q -c 'VACUUM ANALYZE bench.storage'
+	case_of 'read storage' "SELECT count($(printf 'length(bench.noop_back(%s)) + ' a b c d e) 0) FROM bench.storage"
 	for t in plain context keyed; do
 		q -c "VACUUM ANALYZE bench.$t"
 		case_of "read $t" "SELECT count($(sum "$(cast $t)")) FROM bench.$t"

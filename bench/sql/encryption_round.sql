@@ -7,6 +7,7 @@ CALL bench.measure(:round, 'write pgcrypto raw', $$INSERT INTO bench.raw SELECT 
 CALL bench.measure(:round, 'write pgcrypto default (1/50)', $$INSERT INTO bench.pgp SELECT pgp_sym_encrypt(v, 'secret') FROM bench.source LIMIT (SELECT count(*) / 50 FROM bench.source)$$, 'TRUNCATE bench.pgp');
 CALL bench.measure(:round, 'write pgcrypto tuned (1/50)', $$INSERT INTO bench.tuned SELECT pgp_sym_encrypt(v, 'secret', 'cipher-algo=aes256, compress-algo=0, s2k-mode=0') FROM bench.source LIMIT (SELECT count(*) / 50 FROM bench.source)$$, 'TRUNCATE bench.tuned');
 CALL bench.measure(:round, 'read plain', 'SELECT count(length(v)) FROM bench.plain');
+CALL bench.measure(:round, 'read storage', 'SELECT count(length(bench.noop_back(v))) FROM bench.storage');
 CALL bench.measure(:round, 'read enctext', 'SELECT count(length(v::text)) FROM bench.enc');
 CALL bench.measure(:round, 'read encsecret', 'SELECT count(length(v::text)) FROM bench.secret');
 SET max_parallel_workers_per_gather = 1;

@@ -25,3 +25,4 @@ CREATE TABLE bench.pgp (v bytea);
 CREATE TABLE bench.tuned (v bytea);
 -- As many bytes as a stored value has (25 + 53), by a function in C that computes nothing.
 CREATE FUNCTION bench.noop(text) RETURNS bytea LANGUAGE C STRICT STABLE PARALLEL SAFE AS :'noop', 'noop';
+CREATE FUNCTION bench.noop_back(bytea) RETURNS text LANGUAGE C STRICT STABLE PARALLEL SAFE AS :'noop', 'noop_back';

@@ -32,3 +32,4 @@ FROM unnest('{bench.keyed, bench.shuffled, bench.one_keyed}'::regclass[]) t;
 UPDATE pg_trigger SET tgenabled = 'D'
 WHERE tgname = 'gdpr_audit' AND tgrelid IN ('bench.keyed'::regclass, 'bench.shuffled'::regclass, 'bench.one_keyed'::regclass);
 CREATE FUNCTION bench.noop(text) RETURNS bytea LANGUAGE C STRICT STABLE PARALLEL SAFE AS :'noop', 'noop';
+CREATE FUNCTION bench.noop_back(bytea) RETURNS text LANGUAGE C STRICT STABLE PARALLEL SAFE AS :'noop', 'noop_back';

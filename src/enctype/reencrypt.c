@@ -525,9 +525,10 @@ is_done(const Work *work, bool whole)
 
 /*
  * Whoever writes to the table now may have sealed values with a key that is no
- * longer primary, and we would not see them.
+ * longer primary, and we would not see them.  (Inlined, its variable would look
+ * to some compilers as if an error's long jump could spoil it.)
  */
-static void
+static pg_noinline void
 wait_for_writers(Oid relid)
 {
 	LOCKTAG tag;

@@ -94,6 +94,13 @@ opening_key(const GdprEnvelope *env, const char **name, GdprOpened *why)
 	return aead;
 }
 
+/*
+ * What a statement writes to a relation with keys of persons is sealed for its
+ * context first and opened a moment later, when the row's person is known.  A
+ * process that has seen that remembers what it seals.
+ */
+static bool seals_again = false;
+
 GdprOpened
 gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 {
@@ -105,7 +112,7 @@ gdpr_value_open(const GdprEnvelope *env, uint8 *out)
 
 	if (env->nonce == NULL)
 		return GDPR_OPEN_EMPTY;
-	if (gdpr_value_is_loose(env) && gdpr_recent_find(env, out))
+	if ((gdpr_value_is_loose(env) || seals_again) && gdpr_recent_find(env, out))
 		return GDPR_OPENED;
 	aead = opening_key(env, &name, &why);
 	if (aead == NULL)
@@ -154,11 +161,17 @@ gdpr_value_require_context(const GdprEnvelope *env)
 void
 gdpr_value_check_read(const GdprEnvelope *env)
 {
+	const GdprContext *context;
+
 	if (gdpr_value_is_loose(env))
 		return;
-	gdpr_value_require_context(env);
-	gdpr_keyring_check(gdpr_value_context(env->context), GetUserId(),
-					   GDPR_PRIV_READ);
+	context = gdpr_keyring_context(env->context);
+	if (context == NULL)
+	{
+		gdpr_value_require_context(env);
+		context = gdpr_value_context(env->context);
+	}
+	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_READ);
 }
 
 static void
@@ -253,7 +266,7 @@ make_inflight(const GdprKind *kind, const GdprContext *context,
 	gdpr_random_bytes(rest, GDPR_NONCE_LEN);
 	seal_rest(aead, &env, "", payload, rest);
 	if (context == NULL)
-		gdpr_recent_add(rest, rest + GDPR_NONCE_LEN + payload.length, payload);
+		gdpr_recent_add(&env, rest, payload);
 	return value;
 }
 
@@ -301,6 +314,8 @@ make_stored(const GdprKind *kind, const GdprContext *context, GdprBytes payload,
 	value = start_value(env, true, payload.length, &rest);
 	memcpy(rest, nonce, GDPR_NONCE_LEN);
 	seal_rest(aead, env, NameStr(context->name), payload, rest);
+	if (seals_again)
+		gdpr_recent_add(env, rest, payload);
 	return value;
 }
 
@@ -590,6 +605,7 @@ gdpr_value_rekey(Datum value, const uint8 *subject_id)
 	if (is_under(&env, subject_id) ||
 		(env.flags & (GDPR_FLAG_ERASED | GDPR_FLAG_INFLIGHT)))
 		return value;
+	seals_again |= subject_id != NULL;
 	opened = reseal(&env, subject_id, &result);
 	if (opened == GDPR_OPEN_GONE)
 		return value;
