@@ -31,14 +31,24 @@ five() { echo "$1, $1, $1, $1, $1"; }
 sum() { printf 'length(%s) + ' "a$1" "b$1" "c$1" "d$1"; echo "length(e$1)"; }
 cast() { case $1 in *plain | *storage) ;; *) echo '::text' ;; esac }
 
-# 100 rows of bound parameters a transaction in one pipeline, of persons in random order who have keys.
-for t in plain storage context keyed; do
-	v=:v; [ $t = storage ] && v='bench.noop(:v)'
-	{ for i in $(seq 100); do echo "\\set p$i random(1, $persons)"; done
+# 100 rows of bound parameters a transaction in one pipeline, of persons who have keys: one after the
+# other, as a load has them, or in random order.
+script() {				# table, name, first lines
+	local v=:v
+	[ "$1" = storage ] && v='bench.noop(:v)'
+	{ echo "$3"
 	  echo '\startpipeline'; echo 'BEGIN;'
-	  for i in $(seq 100); do echo "INSERT INTO bench.$t VALUES (:p$i, $(five "$v"));"; done
-	  echo 'COMMIT;'; echo '\endpipeline'; } >"$tmp/$t.pgbench"
+	  for i in $(seq 100); do echo "INSERT INTO bench.$1 VALUES (:p$i, $(five "$v"));"; done
+	  echo 'COMMIT;'; echo '\endpipeline'; } >"$tmp/$2.pgbench"
+}
+in_order=$(echo "\set p0 mod(:p100, $((persons - 100)))"; for i in $(seq 100); do echo "\set p$i :p0 + $i"; done)
+at_random=$(for i in $(seq 100); do echo "\set p$i random(1, $persons)"; done)
+for t in plain storage context keyed; do
+	script $t $t "$in_order"
 done
+script keyed random "$at_random"
+
+run_script() { pgbench -n -M prepared -t $((persons / 200)) -D p100=0 -D v=user000000001@example.org -f "$tmp/$1.pgbench"; }
 
 one_round() {
 	local t v
@@ -64,8 +74,9 @@ one_round() {
 		case_of "update $t" "UPDATE bench.$t SET a = v, b = v, c = v, d = v, e = v FROM (SELECT id, 'x' || v AS v FROM bench.five) s WHERE id = person"
 	done
 	for t in plain storage context keyed; do
-		timed "bound $t" pgbench -n -M prepared -t $((persons / 200)) -D v=user000000001@example.org -f "$tmp/$t.pgbench"
+		timed "bound $t" run_script $t
 	done
+	timed 'bound keyed, random order' run_script random
 	for t in one_plain one_storage one_context one_keyed; do
 		v=v; [ $t = one_storage ] && v='bench.noop(v)'
 		[ $t = one_keyed ] && q -c 'TRUNCATE gdpr.subject_key'

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 rows=${GDPR_BENCH_ROWS:-1000000} rounds=${GDPR_BENCH_ROUNDS:-5}
 export PAGER=cat
 
-wanted=${GDPR_BENCH:-idle encryption persons lookup reencrypt rights audit access retention}
+wanted=${GDPR_BENCH:-idle encryption persons lookup reencrypt saves rights audit access retention}
 for bench in $wanted; do
 	createdb "bench_$bench"
 done
@@ -35,6 +35,11 @@ if has reencrypt; then
 	echo
 	echo "== reencrypt: $rows rows, $rounds rounds"
 	PGDATABASE=bench_reencrypt "$here/reencrypt.sh" "$rows" "$rounds"
+fi
+if has saves; then
+	echo
+	echo "== saves: $rows saves"
+	PGDATABASE=bench_saves "$here/saves.sh" "$rows"
 fi
 if has rights; then
 	echo
