@@ -36,6 +36,20 @@ COMMENT ON FUNCTION gdpr.destroy_key(name, integer, jsonb) IS
 	'destroys a retired key; refused while a value of this database has it, unless the option lose_values says otherwise';
 REVOKE ALL ON FUNCTION gdpr.destroy_key(name, integer, jsonb) FROM PUBLIC;
 
+CREATE FUNCTION gdpr.retire_context(context name) RETURNS void
+	AS 'MODULE_PATHNAME', 'gdpr_retire_context'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.retire_context(name) IS
+	'lets a context that no column belongs to take no new values; what is there is still read';
+REVOKE ALL ON FUNCTION gdpr.retire_context(name) FROM PUBLIC;
+
+CREATE FUNCTION gdpr.destroy_context(context name, options jsonb = '{}') RETURNS void
+	AS 'MODULE_PATHNAME', 'gdpr_destroy_context'
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION gdpr.destroy_context(name, jsonb) IS
+	'destroys the keys of a retired context, and with the last context of a tag domain the tag key; refused while a value of this database belongs to it, unless the option lose_values says otherwise';
+REVOKE ALL ON FUNCTION gdpr.destroy_context(name, jsonb) FROM PUBLIC;
+
 CREATE FUNCTION gdpr.reload_keys(options jsonb = '{}',
 		OUT root_id text, OUT fingerprint text, OUT is_primary boolean)
 	RETURNS SETOF record

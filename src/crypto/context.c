@@ -88,7 +88,7 @@ insert_context(const char *name, const char *domain, bool new_domain)
 						3, types, values, NULL, false, SPI_OK_INSERT);
 	gdpr_key_insert(GDPR_KIND_CONTEXT, name, 1);
 	if (new_domain)
-		gdpr_key_insert(GDPR_KIND_TAG, domain, 1);
+		(void) gdpr_key_insert_next(GDPR_KIND_TAG, domain);
 }
 
 static void

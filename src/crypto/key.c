@@ -155,20 +155,29 @@ newest_version(const KeyTable *table, const char *name)
 }
 
 int
-gdpr_key_rotate(const char *kind, const char *name)
+gdpr_key_insert_next(const char *kind, const char *name)
 {
 	const KeyTable *table = table_of(kind);
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(name)};
 	int version = newest_version(table, name) + 1;
 
 	if (version > table->most)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s \"%s\" has had as many keys as it can have", table->what, name)));
-	(void) gdpr_sql_run(table->demote, 1, types, values, NULL, false,
-						SPI_OK_UPDATE);
 	gdpr_key_insert(kind, name, version);
+	return version;
+}
+
+int
+gdpr_key_rotate(const char *kind, const char *name)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(name)};
+	int version;
+
+	(void) gdpr_sql_run(table_of(kind)->demote, 1, types, values, NULL, false,
+						SPI_OK_UPDATE);
+	version = gdpr_key_insert_next(kind, name);
 	gdpr_key_record("rotate", kind, name, version);
 	return version;
 }

@@ -202,6 +202,15 @@ gdpr_keyring_loads(void)
 	return loads;
 }
 
+static bool
+has_primary(const GdprKeySlot *slots)
+{
+	while (slots != NULL && !slots->primary)
+		slots = slots->next;
+	return slots != NULL;
+}
+
+/* One whose keys were destroyed is none any more. */
 bool
 gdpr_keyring_has_domain(const char *name)
 {
@@ -212,7 +221,7 @@ gdpr_keyring_has_domain(const char *name)
 		 domain = domain->next)
 	{
 		if (strcmp(NameStr(domain->name), name) == 0)
-			return true;
+			return has_primary(domain->slots);
 	}
 	return false;
 }

@@ -135,6 +135,14 @@ extern void gdpr_keyring_pseudonym(const char *purpose, const char *data,
 extern void gdpr_keyring_require_retired(const char *context, int version);
 extern void gdpr_keyring_destroy(const char *context, int version);
 
+/*
+ * The same for all versions of a context's key.  With the last context of a tag
+ * domain the domain's tag keys are destroyed, too; grants go.
+ */
+extern void gdpr_keyring_retire_context(const char *context);
+extern void gdpr_keyring_require_context_retired(const char *context);
+extern void gdpr_keyring_destroy_context(const char *context);
+
 /* One that changes keys at a time; held to the end of the transaction. */
 extern void gdpr_keyring_lock(void);
 

@@ -130,6 +130,7 @@ extern void gdpr_key_require_root(void);
 extern void gdpr_key_insert(const char *kind, const char *name, int version);
 
 /* The primary gives way to a new key.  Returns its version; needs the lock. */
+extern int gdpr_key_insert_next(const char *kind, const char *name);
 extern int gdpr_key_rotate(const char *kind, const char *name);
 
 /* 42704 without such a context, 42939 for the reserved one. */

@@ -64,6 +64,22 @@ change_key(const char *sql, const char *context, int version)
 	(void) gdpr_sql_run(sql, 2, types, values, NULL, false, SPI_OK_UPDATE);
 }
 
+/* All others have a primary, or a retired one that was. */
+static void
+refuse_destroyed(const char *context)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(context)};
+
+	if (gdpr_sql_run("SELECT 1 FROM gdpr.context_key"
+					 " WHERE context = $1::name AND status <> 'destroyed'",
+					 1, types, values, NULL, false, SPI_OK_SELECT) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("context \"%s\" was destroyed", context),
+				 errhint("Create another one with gdpr.create_context.")));
+}
+
 /* gdpr.rotate_context(context name) */
 GDPR_FUNCTION(gdpr_rotate_context);
 Datum
@@ -77,6 +93,7 @@ gdpr_rotate_context(PG_FUNCTION_ARGS)
 	gdpr_sql_begin_own(&scope);
 	gdpr_keyring_lock();
 	gdpr_key_require_context(context);
+	refuse_destroyed(context);
 	version = gdpr_key_rotate(GDPR_KIND_CONTEXT, context);
 	gdpr_sql_end_own(&scope);
 	PG_RETURN_INT32(version);
@@ -139,4 +156,113 @@ gdpr_keyring_destroy(const char *context, int version)
 		" WHERE context = $1::name AND version = $2",
 		context, version);
 	gdpr_key_record("destroy", GDPR_KIND_CONTEXT, context, version);
+}
+
+/* ---- a whole context ---- */
+
+/* Runs a statement that returns the versions that it changed. */
+static void
+change_keys(const char *sql, const char *action, const char *context)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(context)};
+	uint64 n = gdpr_sql_run(sql, 1, types, values, NULL, false,
+							SPI_OK_UPDATE_RETURNING);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		gdpr_key_record(action, GDPR_KIND_CONTEXT, context,
+						DatumGetInt32(SPI_getbinval(rows->vals[i],
+													rows->tupdesc, 1,
+													&isnull)));
+	}
+}
+
+void
+gdpr_keyring_retire_context(const char *context)
+{
+	gdpr_key_require_context(context);
+	change_keys("UPDATE gdpr.context_key SET status = 'retired'"
+				" WHERE context = $1::name AND status IN ('primary', 'enabled')"
+				" RETURNING version::integer",
+				"retire", context);
+}
+
+void
+gdpr_keyring_require_context_retired(const char *context)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(context)};
+	SPITupleTable *rows;
+	uint64 n;
+
+	gdpr_key_require_context(context);
+	refuse_destroyed(context);
+	n = gdpr_sql_run("SELECT version::integer FROM gdpr.context_key"
+					 " WHERE context = $1::name AND status <> 'destroyed'"
+					 " ORDER BY version",
+					 1, types, values, NULL, false, SPI_OK_SELECT);
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+		int version = DatumGetInt32(
+			SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		KeyRow row = find_key(context, version);
+
+		if (strcmp(row.status, "retired") != 0)
+			refuse_status(
+				context, version, row.status,
+				"Move its values, and call gdpr.retire_context first.");
+		if (TransactionIdIsCurrentTransactionId(row.writer))
+			refuse_status(context, version, "retired by this transaction",
+						  "Commit first.");
+	}
+}
+
+/* The tag keys of the context's domain go with the last of its contexts. */
+static void
+destroy_tag_keys(const char *context)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(context)};
+	uint64 n = gdpr_sql_run(
+		"UPDATE gdpr.tag_key t SET status = 'destroyed', wrapped = NULL, root_id = NULL"
+		" FROM gdpr.context c WHERE c.name = $1::name AND t.tag_domain = c.tag_domain"
+		" AND t.status <> 'destroyed' AND NOT EXISTS (SELECT 1 FROM gdpr.context o"
+		" JOIN gdpr.context_key k ON k.context = o.name"
+		" WHERE o.tag_domain = c.tag_domain AND k.status <> 'destroyed')"
+		" RETURNING t.tag_domain, t.generation::integer",
+		1, types, values, NULL, false, SPI_OK_UPDATE_RETURNING);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool isnull;
+
+		gdpr_key_record("destroy", GDPR_KIND_TAG,
+						SPI_getvalue(rows->vals[i], rows->tupdesc, 1),
+						DatumGetInt32(SPI_getbinval(rows->vals[i],
+													rows->tupdesc, 2,
+													&isnull)));
+	}
+}
+
+void
+gdpr_keyring_destroy_context(const char *context)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(context)};
+
+	change_keys(
+		"UPDATE gdpr.context_key SET status = 'destroyed', wrapped = NULL, root_id = NULL"
+		" WHERE context = $1::name AND status <> 'destroyed' RETURNING version::integer",
+		"destroy", context);
+	destroy_tag_keys(context);
+	(void)
+		gdpr_sql_run("DELETE FROM gdpr.context_grant WHERE context = $1::name",
+					 1, types, values, NULL, false, SPI_OK_DELETE);
 }

@@ -1,6 +1,7 @@
 /*
  * destroy.c
- *	  A key's end: after a look at every value that could still have it.
+ *	  The end of a key, or of a context: after a look at every value that could
+ *	  still need it.
  *
  * That look needs no right to the tables and shows nobody a value: it reads
  * heads, without a statement, a policy or a function of anybody's.  It sees
@@ -19,6 +20,7 @@
 #include "base/sql.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "crypto/keyring.h"
 #include "enctype/enctype.h"
 #include "enctype/nested.h"
@@ -35,6 +37,8 @@
 #include "utils/snapmgr.h"
 
 GDPR_FUNCTION(gdpr_destroy_key);
+GDPR_FUNCTION(gdpr_retire_context);
+GDPR_FUNCTION(gdpr_destroy_context);
 
 /* As many places as a message lists. */
 #define MOST_LISTED 10
@@ -42,8 +46,8 @@ GDPR_FUNCTION(gdpr_destroy_key);
 typedef struct Search
 {
 	uint32 context;
-	uint16 version;
-	int64 found; /* in the column that is being looked at */
+	uint16 version; /* 0: any, and keys of persons */
+	int64 found;	/* in the column that is being looked at */
 	int places;
 	StringInfoData list;
 } Search;
@@ -73,7 +77,8 @@ count_value(Datum value, void *arg, bool *changed)
 
 	if (gdpr_envelope_peek(head.data, head.length, &env) &&
 		!(env.flags & (GDPR_FLAG_INFLIGHT | GDPR_FLAG_ERASED)) &&
-		env.context == search->context && env.key_version == search->version)
+		env.context == search->context &&
+		(search->version == 0 || env.key_version == search->version))
 		search->found++;
 	return value;
 }
@@ -222,9 +227,9 @@ candidates(MemoryContext mcxt)
 	return result;
 }
 
-/* Raises where a value has the key. */
-static void
-refuse_used(const char *context, int version, MemoryContext mcxt)
+/* The columns that hold what is searched for, and how much; NULL: none. */
+static const char *
+find_values(const char *context, int version, MemoryContext mcxt)
 {
 	Search search = {.context = gdpr_keyring_hash(context), .version = version};
 	List *relids = candidates(mcxt);
@@ -236,12 +241,115 @@ refuse_used(const char *context, int version, MemoryContext mcxt)
 	if (search.places > MOST_LISTED)
 		appendStringInfo(&search.list, ", and in %d more columns",
 						 search.places - MOST_LISTED);
-	if (search.places > 0)
+	return search.places > 0 ? search.list.data : NULL;
+}
+
+/* Raises where a value has the key. */
+static void
+refuse_used(const char *context, int version, MemoryContext mcxt)
+{
+	const char *places = find_values(context, version, mcxt);
+
+	if (places != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("the key of version %d of context \"%s\" is still needed", version, context),
-				 errdetail("Values that have it: %s.", search.list.data),
+				 errdetail("Values that have it: %s.", places),
 				 errhint("Move them with CALL gdpr.reencrypt(relation); to lose them, give the option \"lose_values\".")));
+}
+
+static void
+refuse_used_context(const char *context, MemoryContext mcxt)
+{
+	const char *places = find_values(context, 0, mcxt);
+
+	if (places != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("context \"%s\" is still needed", context),
+				 errdetail("Values of it: %s.", places),
+				 errhint("Move them into another context with gdpr.encrypt_column; to lose them, give the option \"lose_values\".")));
+}
+
+/* A column, or a domain, whose values belong to the context; NULL: none. */
+static const char *
+find_declared(const char *context)
+{
+	Oid types[] = {INT4OID};
+	Datum values[] = {Int32GetDatum((int32) gdpr_keyring_hash(context))};
+	uint64 n = gdpr_sql_run(
+		"SELECT coalesce(nullif(t.typelem, 0), t.oid), a.attrelid::regclass::text || '.' || quote_ident(a.attname)"
+		" FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+		" WHERE a.atttypmod = $1 AND a.attnum > 0 AND NOT a.attisdropped AND t.oid >= 16384"
+		" AND EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm', 'f', 'c'))"
+		" UNION ALL SELECT coalesce(nullif(b.typelem, 0), b.oid), t.oid::regtype::text"
+		" FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype WHERE t.typtypmod = $1 AND b.oid >= 16384"
+		" ORDER BY 2",
+		1, types, values, NULL, false, SPI_OK_SELECT);
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		bool isnull;
+
+		if (gdpr_enctype_is(DatumGetObjectId(
+				SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull))))
+			return SPI_getvalue(row, SPI_tuptable->tupdesc, 2);
+	}
+	return NULL;
+}
+
+static void
+refuse_declared(const char *context)
+{
+	const char *declared = find_declared(context);
+
+	if (declared != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s belongs to context \"%s\"", declared, context),
+				 errhint("Move its values into another context with gdpr.encrypt_column, or drop it.")));
+}
+
+/* gdpr.retire_context(context name) */
+Datum
+gdpr_retire_context(PG_FUNCTION_ARGS)
+{
+	char *context = NameStr(*PG_GETARG_NAME(0));
+	GdprSqlScope scope;
+
+	gdpr_sql_begin_own(&scope);
+	gdpr_keyring_lock();
+	refuse_declared(context);
+	gdpr_keyring_retire_context(context);
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_VOID();
+}
+
+/* gdpr.destroy_context(context name, options jsonb) */
+Datum
+gdpr_destroy_context(PG_FUNCTION_ARGS)
+{
+	char *context = NameStr(*PG_GETARG_NAME(0));
+	bool lose_values = false;
+	const GdprOption known[] = {{.name = "lose_values", .flag = &lose_values}};
+	MemoryContext mcxt = CurrentMemoryContext;
+	GdprSqlScope scope;
+
+	gdpr_options_parse(PG_GETARG_JSONB_P(1), known, lengthof(known));
+	gdpr_sql_begin_own(&scope);
+	gdpr_keyring_require_context_retired(context);
+	/* As below. */
+	if (!lose_values)
+		wait_for_others();
+	gdpr_keyring_lock();
+	gdpr_keyring_require_context_retired(context);
+	refuse_declared(context);
+	if (!lose_values)
+		refuse_used_context(context, mcxt);
+	gdpr_keyring_destroy_context(context);
+	gdpr_sql_end_own(&scope);
+	PG_RETURN_VOID();
 }
 
 /* gdpr.destroy_key(context name, version integer, options jsonb) */

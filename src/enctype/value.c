@@ -278,6 +278,16 @@ refuse_read_only(void)
 			 errmsg("cannot encrypt a value to be stored in a read-only transaction")));
 }
 
+static void
+refuse_retired(const GdprContext *context)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("context \"%s\" takes no new values, because it was retired",
+					NameStr(context->name)),
+			 errhint("gdpr.rotate_context gives it a key again, unless it was destroyed.")));
+}
+
 static struct varlena *
 make_without_count(const GdprKind *kind, const GdprContext *context,
 				   GdprBytes payload, bool is_explicit)
@@ -295,14 +305,16 @@ static struct varlena *
 make_stored(const GdprKind *kind, const GdprContext *context, GdprBytes payload,
 			GdprEnvelope *env)
 {
-	GdprAead *aead = gdpr_keyring_cipher(context, context->primary_version,
-										 false);
 	const GdprContext *before = context;
 	struct varlena *value;
 	uint8 nonce[GDPR_NONCE_LEN];
 	uint8 tag[GDPR_TAG_LEN];
+	GdprAead *aead;
 	uint8 *rest;
 
+	if (context->primary_version == 0)
+		refuse_retired(context);
+	aead = gdpr_keyring_cipher(context, context->primary_version, false);
 	if (!gdpr_keyring_next_nonce(&context, nonce))
 		return NULL;
 	if (context != before)
