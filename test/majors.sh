@@ -1,7 +1,7 @@
 #!/bin/bash
 # majors.sh MAJOR...: the suites on each PostgreSQL major, in the Debian release
 # that has its packages (debootstrap, minbase).  One result line a major; a major
-# whose packages are not found counts as failed.
+# whose packages are not found counts as failed.  What failed is in build/majors-N.
 #
 # GDPR_ONLY picks suites (default: build regress isolation pgtap tap readme).
 set -u
@@ -48,6 +48,8 @@ major() {
 		result "ok  " "$n ($release): $(grep -E '^[0-9]+ passed, [0-9]+ failed' "$chroot_log" | tail -n1)"
 	else
 		last=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$chroot_log" | tail -n1)
+		rm -rf "$top/build/majors-$n"
+		mkdir -p "$top/build" && cp -r "$chroot/root/gdpr_ext/build" "$top/build/majors-$n" 2>/dev/null
 		result FAIL "$n ($release): ${last:-it did not come to the tests}"
 	fi
 }

@@ -52,6 +52,15 @@ COMMENT ON TRIGGER changed ON gdpr.subject_key IS 'drops every process''s cache'
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON gdpr.subject_epoch
 	FOR EACH STATEMENT EXECUTE FUNCTION gdpr.subject_key_changed();
 COMMENT ON TRIGGER changed ON gdpr.subject_epoch IS 'drops every process''s cache';
+-- What a subscription applies fires no trigger of statements.
+CREATE TRIGGER applied AFTER UPDATE OR DELETE ON gdpr.subject_key
+	FOR EACH ROW EXECUTE FUNCTION gdpr.subject_key_changed();
+COMMENT ON TRIGGER applied ON gdpr.subject_key IS 'the same for rows that a subscription applies';
+CREATE TRIGGER applied AFTER INSERT OR UPDATE OR DELETE ON gdpr.subject_epoch
+	FOR EACH ROW EXECUTE FUNCTION gdpr.subject_key_changed();
+COMMENT ON TRIGGER applied ON gdpr.subject_epoch IS 'the same for rows that a subscription applies';
+ALTER TABLE gdpr.subject_key ENABLE REPLICA TRIGGER applied;
+ALTER TABLE gdpr.subject_epoch ENABLE REPLICA TRIGGER applied;
 ALTER TABLE gdpr.subject_key ENABLE ALWAYS TRIGGER changed;
 ALTER TABLE gdpr.subject_epoch ENABLE ALWAYS TRIGGER changed;
 
