@@ -9,11 +9,20 @@ SELECT gdpr.create_context('envelope_other', '{}');
 SELECT gdpr.grant_context(c, current_user, p) FROM unnest('{envelope_bad,envelope_other}'::text[]) c, unnest('{read,write}'::text[]) p;
 SET gdpr.output = ciphertext;
 
--- One line a type: a value, and another of the same length.
+SET datestyle = iso;
+SET timezone = utc;
+
+-- One line a type: a value, and another of the same length.  Of encbytea only casts with functions could bring the bytes in.
 CREATE TABLE kind (type regtype PRIMARY KEY, value text, another text);
 INSERT INTO kind VALUES
 	('enctext', 'kanarialintu-ahti', 'kanarialintu-inka'),
-	('encsecret', 'kanarialintu-ahti', 'kanarialintu-inka');
+	('encsecret', 'kanarialintu-ahti', 'kanarialintu-inka'),
+	('encitext', 'kanarialintu-ahti', 'kanarialintu-inka'),
+	('encjsonb', '{"lintu": "ahti"}', '{"lintu": "inka"}'),
+	('encnumeric', '1234.50', '1234.51'),
+	('encint8', '1234567890123', '1234567890124'),
+	('encdate', '1999-12-31', '2000-01-01'),
+	('enctimestamptz', '1999-12-31 23:59:59+00', '2000-01-01 00:00:00+00');
 
 -- Stored bytes as no input function would let them in: casts that ask nobody.
 CREATE TABLE original (type regtype, value text, v bytea, another bytea, elsewhere bytea, loose bytea);
@@ -83,12 +92,13 @@ EXCEPTION WHEN OTHERS THEN
 	INSERT INTO said VALUES (road, damage.type, damage.what, SQLSTATE, concat_ws(E'\n', m, d, h, CASE WHEN road LIKE 'COPY%' THEN c END));
 END $$;
 
+\set texts '''{enctext,encsecret,encitext}''::regtype[]'
 -- In: a literal, a string of SQL, COPY in both formats.
 \getenv builddir PG_ABS_BUILDDIR
 \set file :builddir '/envelope_bad.copy'
 SELECT attempt('literal', d, format('INSERT INTO t_%s VALUES (%L) RETURNING v::text', d.type, form(d.b))) FROM damaged d \g /dev/null
 SELECT attempt('literal without context', d, format('SELECT %L::%s::text', form(d.b), d.type)) FROM damaged d WHERE few \g /dev/null
-SELECT attempt('cast from text', d, format('INSERT INTO t_%s VALUES ($2::text) RETURNING v::text', d.type)) FROM damaged d WHERE few \g /dev/null
+SELECT attempt('cast from text', d, format('INSERT INTO t_%s VALUES ($2::text) RETURNING v::text', d.type)) FROM damaged d WHERE few AND type = ANY (:texts) \g /dev/null
 CREATE FUNCTION by_copy(damage damaged, file text, format text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('COPY (SELECT %L::text) TO %L (FORMAT %s)', form(damage.b), file, format);
@@ -98,8 +108,8 @@ SELECT by_copy(d, :'file', 'text'), by_copy(d, :'file', 'binary') FROM damaged d
 
 -- Out of storage: casts, comparison, moving to another context, output and maintenance.
 SELECT attempt('read', d, format('SELECT $1::%s::text', d.type)) FROM damaged d \g /dev/null
-SELECT attempt('read as json', d, format('SELECT $1::%s::jsonb #>> ''{}''', d.type)) FROM damaged d WHERE few \g /dev/null
-SELECT attempt('read by ||', d, format('SELECT $1::%s || ''''', d.type)) FROM damaged d WHERE few \g /dev/null
+SELECT attempt('read as json', d, format('SELECT $1::%s::jsonb #>> ''{}''', d.type)) FROM damaged d WHERE few AND type = ANY (:texts) \g /dev/null
+SELECT attempt('read by ||', d, format('SELECT $1::%s || ''''', d.type)) FROM damaged d WHERE few AND type = ANY (:texts) \g /dev/null
 SELECT attempt('moved', d, format('INSERT INTO o_%1$s SELECT $1::%1$s RETURNING v::text', d.type)) FROM damaged d \g /dev/null
 SELECT attempt('shown', d, format('SELECT format(''%%s'', $1::%s)', d.type)) FROM damaged d WHERE few \g /dev/null
 SELECT attempt('sent', d, format('SELECT convert_from(%2$s($1::%1$s), ''UTF8'')', d.type, (SELECT typsend FROM pg_type p WHERE p.oid = d.type))) FROM damaged d WHERE few \g /dev/null
@@ -120,7 +130,7 @@ SELECT road, type, count(*) FROM said WHERE outcome = 'other' AND what NOT LIKE 
 -- What is said: a context by its name or number, and no value.
 SELECT DISTINCT outcome, regexp_replace(replace(split_part(message, E'\n', 1), type::text, '(type)'), '\d+', 'N', 'g') AS message
 	FROM said WHERE message IS NOT NULL ORDER BY 1, 2;
-SELECT count(*) FROM said WHERE message LIKE '%kanarialintu%' OR message LIKE '%gdpr:A%';
+SELECT count(*) FROM said WHERE message LIKE '%kanarialintu%' OR message LIKE '%gdpr:A%' OR message ~ '1234\.5|123456789012|1999-12|ahti';
 
 -- A column takes what has a header of its context. Such tables can be indexed, analysed, copied out and counted.
 SELECT attempt('stored', d, format('INSERT INTO bad_%1$s SELECT $1::%1$s RETURNING format(''%%s'', v)', d.type)) FROM damaged d WHERE what <> 'long' \g /dev/null
