@@ -78,7 +78,8 @@ void
 gdpr_subject_table_forget(void)
 {
 	table_oid = InvalidOid;
-	ItemPointerSetInvalid(&found_at);
+	/* Our own transaction may have truncated it: its pages are counted again. */
+	forget_place();
 	gdpr_subject_hint_forget();
 }
 
