@@ -99,8 +99,8 @@ OBJS = \
 	src/crypto/root.o \
 	src/crypto/rotate.o \
 	src/crypto/secret.o \
-	src/crypto/subject_hint.o \
 	src/crypto/subject_cache.o \
+	src/crypto/subject_hint.o \
 	src/crypto/subject_key.o \
 	src/crypto/subject_table.o \
 	src/crypto/tag.o \
