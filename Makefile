@@ -59,16 +59,19 @@ OBJS = \
 	src/base/input.o \
 	src/base/options.o \
 	src/base/origin.o \
+	src/base/procedure.o \
 	src/base/redact.o \
 	src/base/rows.o \
 	src/base/rowupdate.o \
 	src/base/session.o \
 	src/base/sql.o \
 	src/base/sqltext.o \
+	src/base/trigger.o \
 	src/base/type.o \
 	src/convert/convert.o \
 	src/convert/convert_fill.o \
 	src/convert/convert_online.o \
+	src/convert/convert_report.o \
 	src/convert/convert_row.o \
 	src/convert/convert_run.o \
 	src/convert/convert_view.o \
@@ -130,6 +133,7 @@ OBJS = \
 	src/enctype/redact_log.o \
 	src/enctype/redact_scope.o \
 	src/enctype/reencrypt.o \
+	src/enctype/reencrypt_batch.o \
 	src/enctype/refuse.o \
 	src/enctype/refuse_rows.o \
 	src/enctype/rewrite.o \

@@ -20,6 +20,7 @@
 #include "base/guc.h"
 #include "base/ident.h"
 #include "base/sql.h"
+#include "base/trigger.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -94,43 +95,13 @@ gdpr_audit_guard(PG_FUNCTION_ARGS)
 
 /* ---- protected relations ---- */
 
-/* Ours by its function: a name can be anybody's. */
-static bool
-runs_ours(Form_pg_trigger trigger)
-{
-	char *name;
-
-	if (get_func_namespace(trigger->tgfoid) != gdpr_sql_schema())
-		return false;
-	name = get_func_name(trigger->tgfoid);
-	return name != NULL && (strcmp(name, "audit_row") == 0 ||
-							strcmp(name, "audit_truncate") == 0 ||
-							strcmp(name, "seal_row") == 0);
-}
-
 bool
 gdpr_audit_has_trigger(Oid relid, const char *name)
 {
-	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found = false;
+	static const char *const ours[] = {"audit_row", "audit_truncate",
+									   "seal_row", NULL};
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
-							  &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		found = (name == NULL || strcmp(NameStr(trigger->tgname), name) == 0) &&
-				runs_ours(trigger);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
+	return gdpr_trigger_exists(relid, name, ours);
 }
 
 /* The relation, or one below it that the statement would reach too. */

@@ -21,6 +21,7 @@
 #include "base/attempt.h"
 #include "base/ident.h"
 #include "base/options.h"
+#include "base/procedure.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -29,14 +30,10 @@
 #include "enctype/guard.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
-#include "tcop/pquery.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -77,27 +74,6 @@ take_options(Jsonb *json, Work *work)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is out of range",
 						work->batch_size < 1 ? "batch_size" : "delay")));
-}
-
-/* The portal of CALL needs its snapshot again. */
-static void
-commit(Work *work)
-{
-	SPI_commit();
-	EnsurePortalSnapshotExists();
-	MemoryContextSwitchTo(work->context);
-	CHECK_FOR_INTERRUPTS();
-}
-
-static void
-pause_for(int milliseconds)
-{
-	if (milliseconds == 0)
-		return;
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 milliseconds, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
 }
 
 /* ---- the state ---- */
@@ -181,18 +157,6 @@ leaves_of(Oid relid)
 	return leaves;
 }
 
-/*
- * A crash that takes the last batches takes their progress too, so a commit
- * need not wait for the disk; that of the pass's end does.
- */
-static void
-commit_lazily(Work *work)
-{
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	commit(work);
-}
-
 static void
 run_leaf(Work *work, Oid leaf)
 {
@@ -207,8 +171,9 @@ run_leaf(Work *work, Oid leaf)
 		gdpr_fill_batch(&work->conversion, leaf, work->batch_size, &fill);
 		note_batch(work, leaf, fill.next, fill.changed);
 		work->skipped += fill.skipped;
-		commit_lazily(work);
-		pause_for(fill.changed > 0 ? work->delay : 0);
+		/* What a crash takes is done again: only the pass's end waits for the disk. */
+		gdpr_procedure_commit_lazily(work->context);
+		gdpr_procedure_pause(fill.changed > 0 ? work->delay : 0);
 	} while (fill.next < fill.blocks);
 }
 
@@ -218,7 +183,7 @@ run_pass(Work *work)
 	List *leaves = leaves_of(work->conversion.relation);
 	ListCell *lc;
 
-	commit(work);
+	gdpr_procedure_commit(work->context);
 	work->skipped = 0;
 	foreach (lc, leaves)
 	{
@@ -226,7 +191,7 @@ run_pass(Work *work)
 			run_leaf(work, lfirst_oid(lc));
 	}
 	note_pass(work);
-	commit(work);
+	gdpr_procedure_commit(work->context);
 }
 
 static void
@@ -249,7 +214,7 @@ is_complete(Work *work)
 
 	if (error != NULL && error->sqlerrcode != ERRCODE_CHECK_VIOLATION)
 		ReThrowError(error);
-	commit(work);
+	gdpr_procedure_commit(work->context);
 	return result;
 }
 
@@ -261,7 +226,7 @@ run_passes(Work *work)
 		run_pass(work);
 		if (work->skipped == 0 && is_complete(work))
 			return;
-		pause_for(SKIPPED_PAUSE_MS);
+		gdpr_procedure_pause(SKIPPED_PAUSE_MS);
 	}
 }
 
@@ -376,8 +341,8 @@ wait_for_snapshots(Work *work)
 		pfree(older);
 		if (count == 0)
 			return;
-		commit(work);
-		pause_for(SNAPSHOT_PAUSE_MS);
+		gdpr_procedure_commit(work->context);
+		gdpr_procedure_pause(SNAPSHOT_PAUSE_MS);
 	}
 }
 
@@ -389,7 +354,7 @@ analyze_spare(Work *work)
 		psprintf("ANALYZE %s (%s)",
 				 gdpr_ident_relation(work->conversion.relation),
 				 quote_identifier(NameStr(work->conversion.spare))));
-	commit(work);
+	gdpr_procedure_commit(work->context);
 }
 
 static void
@@ -438,17 +403,17 @@ run_lock_attempts(Work *work, void (*what)(void *argument))
 			attempt == MOST_ATTEMPTS)
 			ReThrowError(error);
 		FreeErrorData(error);
-		commit(work);
-		pause_for(LOCK_PAUSE_MS);
+		gdpr_procedure_commit(work->context);
+		gdpr_procedure_pause(LOCK_PAUSE_MS);
 	}
-	commit(work);
+	gdpr_procedure_commit(work->context);
 }
 
 static void
 run_conversion(Work *work)
 {
 	check_fault(work);
-	commit(work);
+	gdpr_procedure_commit(work->context);
 	if (!work->conversion.clears)
 	{
 		run_passes(work);

@@ -8,56 +8,15 @@
  */
 #include "base/compat.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "base/sql.h"
-#include "catalog/indexing.h"
+#include "base/trigger.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
 #include "convert/convert.h"
 #include "enctype/guard.h"
 #include "nodes/makefuncs.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-static bool
-runs_ours(Form_pg_trigger trigger)
-{
-	char *name;
-
-	if (get_func_namespace(trigger->tgfoid) != gdpr_sql_schema())
-		return false;
-	name = get_func_name(trigger->tgfoid);
-	return name != NULL && strcmp(name, "convert_row") == 0;
-}
-
-/* Of this name, or of any. */
-static bool
-has_trigger(Oid relid, const char *name)
-{
-	Relation catalog = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	bool found = false;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1,
-							  &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		found = (name == NULL || strcmp(NameStr(trigger->tgname), name) == 0) &&
-				runs_ours(trigger);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return found;
-}
+static const char *const ours[] = {"convert_row", NULL};
 
 /* The statement would reach what is below the relation, too. */
 static void
@@ -70,7 +29,7 @@ check_trigger(const RangeVar *relation, const char *name)
 		return;
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		if (has_trigger(lfirst_oid(lc), name))
+		if (gdpr_trigger_exists(lfirst_oid(lc), name, ours))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("a column of relation \"%s\" is being converted, and its trigger for that stays",

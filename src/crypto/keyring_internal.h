@@ -129,8 +129,10 @@ extern void gdpr_key_require_root(void);
 /* A new random key, wrapped by the primary root key, as the primary. */
 extern void gdpr_key_insert(const char *kind, const char *name, int version);
 
-/* The primary gives way to a new key.  Returns its version; needs the lock. */
+/* The version after the newest, primary, where there is none; it is returned. */
 extern int gdpr_key_insert_next(const char *kind, const char *name);
+
+/* The primary gives way to a new key.  Returns its version; needs the lock. */
 extern int gdpr_key_rotate(const char *kind, const char *name);
 
 /* 42704 without such a context, 42939 for the reserved one. */

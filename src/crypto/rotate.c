@@ -129,23 +129,27 @@ gdpr_rotate_retire(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-void
-gdpr_keyring_require_retired(const char *context, int version)
+/* For everybody: to others it is not retired before that is committed. */
+static void
+require_retired(const char *context, int version, const char *hint)
 {
-	KeyRow row;
+	KeyRow row = find_key(context, version);
 
-	gdpr_key_require_context(context);
-	row = find_key(context, version);
 	if (strcmp(row.status, "retired") != 0)
-		refuse_status(
-			context, version, row.status,
-			strcmp(row.status, "destroyed") == 0
-				? NULL
-				: "Move its values with gdpr.reencrypt, and call gdpr.retire_key first.");
-	/* To others it is not retired yet, so they still seal with it. */
+		refuse_status(context, version, row.status,
+					  strcmp(row.status, "destroyed") == 0 ? NULL : hint);
 	if (TransactionIdIsCurrentTransactionId(row.writer))
 		refuse_status(context, version, "retired by this transaction",
 					  "Commit first.");
+}
+
+void
+gdpr_keyring_require_retired(const char *context, int version)
+{
+	gdpr_key_require_context(context);
+	require_retired(
+		context, version,
+		"Move its values with gdpr.reencrypt, and call gdpr.retire_key first.");
 }
 
 void
@@ -185,6 +189,7 @@ void
 gdpr_keyring_retire_context(const char *context)
 {
 	gdpr_key_require_context(context);
+	refuse_destroyed(context);
 	change_keys("UPDATE gdpr.context_key SET status = 'retired'"
 				" WHERE context = $1::name AND status IN ('primary', 'enabled')"
 				" RETURNING version::integer",
@@ -209,17 +214,11 @@ gdpr_keyring_require_context_retired(const char *context)
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool isnull;
-		int version = DatumGetInt32(
-			SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
-		KeyRow row = find_key(context, version);
 
-		if (strcmp(row.status, "retired") != 0)
-			refuse_status(
-				context, version, row.status,
-				"Move its values, and call gdpr.retire_context first.");
-		if (TransactionIdIsCurrentTransactionId(row.writer))
-			refuse_status(context, version, "retired by this transaction",
-						  "Commit first.");
+		require_retired(context,
+						DatumGetInt32(SPI_getbinval(rows->vals[i],
+													rows->tupdesc, 1, &isnull)),
+						"Move its values, and call gdpr.retire_context first.");
 	}
 }
 

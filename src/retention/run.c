@@ -20,6 +20,7 @@
 #include "base/ident.h"
 #include "base/lockspace.h"
 #include "base/origin.h"
+#include "base/procedure.h"
 #include "base/redact.h"
 #include "base/sql.h"
 #include "catalog/pg_class.h"
@@ -27,11 +28,9 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "pgstat.h"
 #include "retention/run.h"
 #include "retention/target.h"
 #include "rights/kept.h"
-#include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "subject/hold.h"
@@ -291,17 +290,6 @@ step(Work *work)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void
-pause_after_batch(void)
-{
-	if (gdpr_guc_retention_delay == 0)
-		return;
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 gdpr_guc_retention_delay, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
 /* ---- one rule ---- */
 
 /* False: the run cannot go on. */
@@ -372,7 +360,7 @@ change_collected(Work *work)
 			break;
 		complete &= change_batch(work);
 		step(work);
-		pause_after_batch();
+		gdpr_procedure_pause(gdpr_guc_retention_delay);
 	}
 	return complete;
 }

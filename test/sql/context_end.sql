@@ -55,6 +55,7 @@ SELECT action, kind, name, version FROM gdpr.key_event WHERE name IN ('ce_old', 
 SELECT e::text FROM loose;
 SELECT gdpr.destroy_context('ce_old');
 SELECT gdpr.rotate_context('ce_old');
+SELECT gdpr.retire_context('ce_old');
 SELECT gdpr.create_context('ce_old');
 -- Its tags are nobody's any more, and a new context of the domain has another key.
 SELECT e = 'one' FROM loose;
