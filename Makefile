@@ -142,6 +142,7 @@ OBJS = \
 	src/enctype/stats.o \
 	src/enctype/text.o \
 	src/enctype/typetree.o \
+	src/enctype/unsealed.o \
 	src/enctype/value.o \
 	src/gdpr_ext.o \
 	src/hooks.o \

@@ -261,15 +261,15 @@ input(FunctionCallInfo fcinfo, const GdprKind *kind, const char *text,
 	  size_t length)
 {
 	ErrorContextCallback *outer = error_context_stack;
-	struct varlena *value;
+	Datum value;
 
 	error_context_stack = NULL;
 	value = gdpr_input_text(kind, text, length, PG_GETARG_INT32(2),
 							fcinfo->context);
 	error_context_stack = outer;
-	if (value == NULL)
+	if (DatumGetPointer(value) == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(value);
+	PG_RETURN_DATUM(value);
 }
 
 static Datum

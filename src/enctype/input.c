@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/session.h"
 #include "enctype/damage.h"
+#include "enctype/unsealed.h"
 #include "enctype/value.h"
 
 typedef enum Verdict
@@ -216,29 +217,21 @@ input_envelope(const GdprKind *kind, const char *text, size_t length,
 	return value == NULL ? NULL : renew(value, &env, escontext);
 }
 
-static struct varlena *
-make_plain(const GdprKind *kind, GdprBytes plain, int32 typmod,
-		   bool is_explicit, Node *escontext)
-{
-	GdprBytes payload;
-
-	if (!kind->parse(kind, plain, escontext, &payload))
-		return NULL;
-	return gdpr_value_make(kind, payload, typmod, is_explicit);
-}
-
-struct varlena *
+Datum
 gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 				int32 typmod, Node *escontext)
 {
 	GdprBytes plain = {(const uint8 *) text, length};
+	GdprBytes payload;
 
 	switch (gdpr_envelope_text_form(text, length))
 	{
 		case GDPR_TEXT_ENVELOPE:
-			return input_envelope(kind, text, length, typmod, escontext);
+			return PointerGetDatum(
+				input_envelope(kind, text, length, typmod, escontext));
 		case GDPR_TEXT_BROKEN:
-			return gdpr_damage_broken_text(text, length, typmod, escontext);
+			return PointerGetDatum(
+				gdpr_damage_broken_text(text, length, typmod, escontext));
 		case GDPR_TEXT_ESCAPED:
 			plain.data += GDPR_TEXT_ESCAPE_LEN;
 			plain.length -= GDPR_TEXT_ESCAPE_LEN;
@@ -246,7 +239,11 @@ gdpr_input_text(const GdprKind *kind, const char *text, size_t length,
 		case GDPR_TEXT_PLAIN:
 			break;
 	}
-	return make_plain(kind, plain, typmod, false, escontext);
+	if (!kind->parse(kind, plain, escontext, &payload))
+		return PointerGetDatum(NULL);
+	if (typmod < 0)
+		return gdpr_unsealed_make(kind, payload);
+	return PointerGetDatum(gdpr_value_make(kind, payload, typmod, false));
 }
 
 struct varlena *
@@ -254,6 +251,7 @@ gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
 				  int32 typmod, bool is_explicit)
 {
 	GdprBytes plain = {(const uint8 *) text, length};
+	GdprBytes payload;
 
 	switch (gdpr_envelope_text_form(text, length))
 	{
@@ -265,5 +263,6 @@ gdpr_input_string(const GdprKind *kind, const char *text, size_t length,
 		case GDPR_TEXT_PLAIN:
 			break;
 	}
-	return make_plain(kind, plain, typmod, is_explicit, NULL);
+	(void) kind->parse(kind, plain, NULL, &payload);
+	return gdpr_value_make(kind, payload, typmod, is_explicit);
 }

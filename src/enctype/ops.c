@@ -200,7 +200,7 @@ kind_of(const Operand *op)
 static bool
 loose_matches(FmgrInfo *flinfo, const Operand *loose, const Operand *tagged)
 {
-	GdprProbeSource source = {kind_of(tagged), whole(loose), true};
+	GdprProbeSource source = {kind_of(tagged), whole(loose), GDPR_PROBE_SEALED};
 
 	return matches_tag(flinfo, &source, tagged);
 }
@@ -237,7 +237,7 @@ loose_equals_text(const Operand *loose, text *string)
 static bool
 equal_text(FmgrInfo *flinfo, Datum value, text *string)
 {
-	GdprProbeSource source = {NULL, gdpr_value_bytes(string), false};
+	GdprProbeSource source = {NULL, gdpr_value_bytes(string), GDPR_PROBE_TEXT};
 	const char *data = (const char *) source.bytes.data;
 	Operand op;
 

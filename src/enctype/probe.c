@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "enctype/probe.h"
 #include "enctype/search.h"
+#include "enctype/unsealed.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -30,7 +31,7 @@ typedef struct ProbeCache
 	Oid user;
 	uint32 context;
 	uint8 generation;
-	bool is_sealed;
+	GdprProbeForm form;
 	uint16 length;
 	uint8 tag[GDPR_TAG_LEN];
 	uint8 bytes[CACHED_SOURCE];
@@ -41,8 +42,7 @@ cache_holds(const ProbeCache *cache, const GdprProbeSource *source,
 			uint32 context, uint8 generation)
 {
 	return cache->length == source->bytes.length && cache->context == context &&
-		   cache->generation == generation &&
-		   cache->is_sealed == source->is_sealed &&
+		   cache->generation == generation && cache->form == source->form &&
 		   cache->user == GetUserId() &&
 		   memcmp(cache->bytes, source->bytes.data, cache->length) == 0;
 }
@@ -63,7 +63,7 @@ cache_fill(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 context,
 	cache->user = GetUserId();
 	cache->context = context;
 	cache->generation = generation;
-	cache->is_sealed = source->is_sealed;
+	cache->form = source->form;
 	cache->length = (uint16) source->bytes.length;
 	memcpy(cache->bytes, source->bytes.data, source->bytes.length);
 	memcpy(cache->tag, tag, GDPR_TAG_LEN);
@@ -115,11 +115,19 @@ gdpr_probe_tag(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash,
 	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_SEARCH);
 	gdpr_search_count(GetUserId(), context);
 	actual = generation != 0 ? generation : context->tag_generation;
-	if (source->is_sealed)
-		make_tag_of_sealed(source, context, actual, tag);
-	else
-		make_tag(source->kind, context, actual,
-				 gdpr_text_to_payload(source->bytes), tag);
+	switch (source->form)
+	{
+		case GDPR_PROBE_SEALED:
+			make_tag_of_sealed(source, context, actual, tag);
+			break;
+		case GDPR_PROBE_PAYLOAD:
+			make_tag(source->kind, context, actual, source->bytes, tag);
+			break;
+		case GDPR_PROBE_TEXT:
+			make_tag(source->kind, context, actual,
+					 gdpr_text_to_payload(source->bytes), tag);
+			break;
+	}
 	if (flinfo != NULL)
 		cache_fill(flinfo, source, hash, generation, tag);
 }
@@ -143,6 +151,19 @@ make_probe(FmgrInfo *flinfo, const GdprProbeSource *source, uint32 hash)
 	return probe;
 }
 
+static struct varlena *
+make_probe_of_unsealed(FmgrInfo *flinfo, const GdprUnsealedValue *unsealed,
+					   uint32 hash)
+{
+	GdprProbeSource source = {
+		.kind = unsealed->kind,
+		.bytes = unsealed->payload,
+		.form = GDPR_PROBE_PAYLOAD,
+	};
+
+	return make_probe(flinfo, &source, hash);
+}
+
 /* Tags of different domains are under different keys and never equal. */
 static void
 require_same_domain(uint32 have, uint32 want)
@@ -163,12 +184,17 @@ require_same_domain(uint32 have, uint32 want)
 static Datum
 probe_value(FunctionCallInfo fcinfo, Datum value, int32 typmod)
 {
-	GdprProbeSource source = {NULL, {NULL, 0}, true};
-	GdprBytes head = gdpr_value_head(value);
+	GdprProbeSource source = {NULL, {NULL, 0}, GDPR_PROBE_SEALED};
+	GdprUnsealedValue unsealed;
 	GdprEnvelope env;
+	GdprBytes head;
 
 	if (typmod < 0)
 		return value;
+	if (gdpr_unsealed_get(value, &unsealed) && unsealed.kind->canonical != NULL)
+		return PointerGetDatum(
+			make_probe_of_unsealed(fcinfo->flinfo, &unsealed, typmod));
+	head = gdpr_value_head(value);
 	if (!gdpr_envelope_peek(head.data, head.length, &env) ||
 		!gdpr_value_is_loose(&env))
 	{
@@ -198,7 +224,7 @@ probe_text(FunctionCallInfo fcinfo, const GdprKind *kind)
 {
 	text *string = PG_GETARG_TEXT_PP(0);
 	int32 typmod = PG_GETARG_INT32(1);
-	GdprProbeSource source = {kind, gdpr_value_bytes(string), false};
+	GdprProbeSource source = {kind, gdpr_value_bytes(string), GDPR_PROBE_TEXT};
 	const char *data = (const char *) source.bytes.data;
 
 	if (typmod < 0 || gdpr_envelope_text_claims(data, source.bytes.length))

@@ -7,12 +7,19 @@
 
 #include "enctype/value.h"
 
-/* What a comparison is asked with: a loose value, or text. */
+typedef enum GdprProbeForm
+{
+	GDPR_PROBE_TEXT,	/* text in the encoding of the database */
+	GDPR_PROBE_PAYLOAD, /* of a parameter that was not sealed yet */
+	GDPR_PROBE_SEALED,	/* the envelope of a loose value */
+} GdprProbeForm;
+
+/* What a comparison is asked with. */
 typedef struct GdprProbeSource
 {
 	const GdprKind *kind;
 	GdprBytes bytes;
-	bool is_sealed; /* bytes are a loose value's envelope */
+	GdprProbeForm form;
 } GdprProbeSource;
 
 /*

@@ -13,6 +13,7 @@
 #include "enctype/damage.h"
 #include "enctype/recent.h"
 #include "enctype/redact_scope.h"
+#include "enctype/unsealed.h"
 #include "enctype/value.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -270,6 +271,13 @@ make_inflight(const GdprKind *kind, const GdprContext *context,
 	return value;
 }
 
+struct varlena *
+gdpr_value_make_loose(const GdprKind *kind, GdprBytes payload)
+{
+	gdpr_redact_scope_touch();
+	return make_inflight(kind, NULL, payload);
+}
+
 static void
 refuse_read_only(void)
 {
@@ -367,9 +375,9 @@ gdpr_value_make(const GdprKind *kind, GdprBytes payload, int32 typmod,
 	const GdprContext *context;
 	struct varlena *value;
 
-	gdpr_redact_scope_touch();
 	if (typmod < 0)
-		return make_inflight(kind, NULL, payload);
+		return gdpr_value_make_loose(kind, payload);
+	gdpr_redact_scope_touch();
 	context = gdpr_value_context(typmod);
 	gdpr_keyring_check(context, GetUserId(), GDPR_PRIV_WRITE);
 	value = make_stored(kind, context, payload, &env);
@@ -487,9 +495,14 @@ Datum
 gdpr_value_move(const GdprKind *kind, Datum value, int32 typmod,
 				bool is_explicit)
 {
-	GdprBytes bytes = gdpr_value_head(value);
+	GdprUnsealedValue unsealed;
 	GdprEnvelope env;
+	GdprBytes bytes;
 
+	if (typmod >= 0 && gdpr_unsealed_get(value, &unsealed))
+		return PointerGetDatum(
+			gdpr_value_make(kind, unsealed.payload, typmod, is_explicit));
+	bytes = gdpr_value_head(value);
 	if (gdpr_envelope_peek(bytes.data, bytes.length, &env) &&
 		is_at_home(kind, &env, typmod))
 		return value;

@@ -86,6 +86,10 @@ extern bool gdpr_value_is_stored(Datum value);
  */
 extern const uint8 *gdpr_value_subject_id(Datum value, uint8 *id);
 
+/* A loose value, sealed.  Without shared memory there is none: raises 55000. */
+extern struct varlena *gdpr_value_make_loose(const GdprKind *kind,
+											 GdprBytes payload);
+
 /* A value that was erased: no ciphertext, a random tag.  No right needed. */
 extern struct varlena *gdpr_value_make_erased(const GdprKind *kind,
 											  uint32 context);
@@ -118,10 +122,13 @@ extern bool gdpr_value_is_behind(Datum value);
  */
 extern GdprOpened gdpr_value_reseal(Datum value, Datum *result);
 
-/* Text as the type's input function sees it.  escontext as in ereturn(). */
-extern struct varlena *gdpr_input_text(const GdprKind *kind, const char *text,
-									   size_t length, int32 typmod,
-									   Node *escontext);
+/*
+ * Text as the type's input function sees it; without a context plaintext stays
+ * unsealed for the moment (unsealed.h).  escontext as in ereturn(): NULL after
+ * an error that it took.
+ */
+extern Datum gdpr_input_text(const GdprKind *kind, const char *text,
+							 size_t length, int32 typmod, Node *escontext);
 
 /*
  * A string of SQL: our own text form is taken as by input, so that nothing is
