@@ -38,11 +38,8 @@ pid=
 # Every process that works inside our folder: postmasters leave our process
 # group (pg_ctl gives them a session), so they are found by their folder.
 processes() {
-	local p dir
-	for p in /proc/[0-9]*; do
-		dir=$(readlink "$p/cwd" 2>/dev/null) || continue
-		case $dir/ in "$work"/*) echo "${p#/proc/}" ;; esac
-	done
+	find /proc -mindepth 2 -maxdepth 2 -name cwd \( -lname "$work" -o -lname "$work/*" -o -lname "$work (deleted)" \) \
+		-printf '%h\n' 2>/dev/null | sed 's,.*/,,'
 	# Without /proc the pid files have to do.
 	[ -e /proc/self/cwd ] || find "$work" -name postmaster.pid -exec head -qn1 {} + 2>/dev/null
 }
@@ -101,18 +98,19 @@ if [ "$(id -u)" = 0 ]; then
 		echo "run.sh: user $user is missing; servers do not run as root" >&2
 		exit 1
 	fi
-	as() { setpriv --reuid=$user --regid=$user --init-groups -- "$@"; }
+	# No function: a shell would stand between us and what we end.
+	as=(setpriv --reuid=$user --regid=$user --init-groups --)
 	chown -R $user: "$work"
 else
 	user=$(id -un)
-	as() { "$@"; }
+	as=()
 fi
 chmod 711 "$work"
 
 # The checkout may lie in a folder that only its owner can read.
 tar -C "$top" --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.bc' \
 	--exclude='*.so' --exclude=./results --exclude=./tmp_check --exclude=./output_iso \
-	-cf - . | (cd / && as tar -C "$work/tree" --no-same-owner -xf -) || exit 1
+	-cf - . | (cd / && "${as[@]}" tar -C "$work/tree" --no-same-owner -xf -) || exit 1
 cd / || exit 1
 
 env=(PATH="$PATH" HOME="$work" TMPDIR="$work/tmp" LC_ALL=C.UTF-8 LANG=C.UTF-8 TZ=UTC
@@ -128,7 +126,7 @@ done
 run() {
 	local rc
 	set -m
-	as env -i "${env[@]}" PAGER=cat bash "$work/tree/test/inside.sh" "$1" </dev/null &
+	"${as[@]}" env -i "${env[@]}" PAGER=cat bash "$work/tree/test/inside.sh" "$1" </dev/null &
 	pid=$!
 	set +m
 	wait "$pid"
@@ -147,7 +145,7 @@ run psql-server || exit 1
 # psql shares our process group, for the terminal's sake, and takes Ctrl-C itself.
 trap : INT
 exec 3<&0
-as env -C "$work" -i "${env[@]}" PAGER="${PAGER:-}" PGHOST="$PGHOST" PGPORT="$PGPORT" PGUSER="$PGUSER" \
+"${as[@]}" env -C "$work" -i "${env[@]}" PAGER="${PAGER:-}" PGHOST="$PGHOST" PGPORT="$PGPORT" PGUSER="$PGUSER" \
 	PGDATABASE="$PGDATABASE" "/usr/lib/postgresql/$pg/bin/psql" <&3 &
 pid=$!
 while :; do

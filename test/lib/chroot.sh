@@ -14,12 +14,8 @@ need_root() {
 }
 
 chroot_processes() {
-	local p dir
 	[ -n "$chroot" ] || return
-	for p in /proc/[0-9]*; do
-		dir=$(readlink "$p/root" 2>/dev/null) || continue
-		[ "$dir" = "$chroot" ] && echo "${p#/proc/}"
-	done
+	find /proc -mindepth 2 -maxdepth 2 -name root -lname "$chroot" -printf '%h\n' 2>/dev/null | sed 's,.*/,,'
 }
 
 remove_chroot() {

@@ -11,10 +11,25 @@ server_memory() { # kB of the postmaster's family, shared pages counted once
 	cat /proc/"$pid"/smaps_rollup 2>/dev/null | awk '/^Pss:/ { print $2 }'
 }
 
+# Values of hundreds of megabytes, which take too much memory for every make check.
+large_values() {
+	createdb large && psql -X -q -d large -c 'CREATE EXTENSION gdpr_ext' \
+		-v file="$WORK/tmp/large" -f test/large.sql >"$logs/large" 2>&1
+	if sed 's/^psql:[^ ]* //' "$logs/large" | diff test/large.out - >"$logs/large.diff"; then
+		pass "values of hundreds of megabytes"
+	else
+		cat "$logs/large.diff"
+		fail "values of hundreds of megabytes"
+	fi
+	rm -f "$WORK/tmp/large"
+	dropdb large
+}
+
 soak() {
 	local round=0 first end regress isolation bad
-	end=$(($(now) + ${GDPR_SOAK_MINUTES:-10} * 60))
 	ready soak || return
+	large_values
+	end=$(($(now) + ${GDPR_SOAK_MINUTES:-10} * 60))
 	while [ "$(now)" -lt "$end" ] || [ $round = 0 ]; do
 		round=$((round + 1))
 		regress=$(names test/sql .sql | shuf)
