@@ -73,7 +73,7 @@ sub ends_clean
 		return 1 if $gone;
 		my ($file) = glob "$dir/*/main/data/postmaster.pid";
 		# initdb's own server has such a file too, and takes it away.
-		open my $handle, '<', $file // return 0 or return 0;
+		defined $file && open(my $handle, '<', $file) or return 0;
 		return join('', <$handle>) =~ /ready/ && ($step ne 'psql' || slurp_file("$dir.log") =~ /up at/);
 	});
 	ok($up && !$gone, "$label: the server is up") or diag(slurp_file("$dir.log"));
