@@ -50,9 +50,9 @@ FROM bench.median ORDER BY name;
 \echo a function that does nothing (or reading as many bytes by one) is taken off, in times of what OpenSSL alone takes (AES-256-GCM and the tag; to read, AES-256-GCM)
 CREATE VIEW bench.by_round AS
 SELECT round,
-	   max(ms) FILTER (WHERE name = 'write plain') AS wp,
-	   max(ms) FILTER (WHERE name = 'write storage') AS ws,
-	   max(ms) FILTER (WHERE name = 'write enctext') AS we,
+	   max(ms) FILTER (WHERE name = 'write plain, processor') AS wp,
+	   max(ms) FILTER (WHERE name = 'write storage, processor') AS ws,
+	   max(ms) FILTER (WHERE name = 'write enctext, processor') AS we,
 	   max(ms) FILTER (WHERE name = 'read plain') AS rp,
 	   max(ms) FILTER (WHERE name = 'read storage') AS rs,
 	   max(ms) FILTER (WHERE name = 'read enctext') AS re,
@@ -67,7 +67,7 @@ FROM bench.result GROUP BY round;
 SELECT cost, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ratio)::numeric, 2) AS times_bare,
 	   round(min(ratio)::numeric, 2) AS least, round(max(ratio)::numeric, 2) AS most, aim
 FROM bench.by_round, LATERAL (VALUES
-	(1, 'INSERT ... SELECT with the cast', (we - greatest(ws, wp)) / ce, 1.25),
+	(1, 'INSERT ... SELECT with the cast, processor time', (we - greatest(ws, wp)) / ce, 1.25),
 	(2, 'the same with what storing costs', (we - wp) / ce, NULL),
 	(3, 'bound parameter', (be - greatest(bs, bp)) / ce, 2.25),
 	(4, 'the same with what storing costs', (be - bp) / ce, NULL),
