@@ -30,11 +30,18 @@ per_value() {				# table, value: microseconds a value
 }
 
 q -f "$here/sql/measure.sql" -v rows="$rows" -v noop="$tmp/noop" -f "$here/sql/encryption_setup.sql" >/dev/null
-for round in $(seq "$rounds"); do
-	q -v round="$round" -f "$here/sql/encryption_round.sql"
+# Several times a round, because the processor's speed changes within one.
+bare() {
 	"$tmp/bare" | while read -r name ns; do
 		q -c "INSERT INTO bench.result VALUES ($round, 'bare $name', $ns * $rows / 1e6)"
 	done
+}
+for round in $(seq "$rounds"); do
+	for half in write read; do
+		bare
+		q -v round="$round" -f "$here/sql/encryption_$half.sql"
+	done
+	bare
 	for t in plain enc storage; do
 		us=$(per_value $t user000000001@example.org)
 		q -c "INSERT INTO bench.result VALUES ($round, 'bound $t', $us * $rows / 1e3)"
@@ -44,7 +51,7 @@ done
 q -P pager=off -v rows="$rows" <<'SQL'
 \echo
 \echo nanoseconds a value, medians:
-SELECT name, round(ms::numeric, 1) AS ms, round((ms * 1e6 / :rows * CASE WHEN name LIKE '%(1/50)' THEN 50 WHEN name LIKE '%(1/10)' THEN 10 ELSE 1 END)::numeric, 0) AS ns, rounds
+SELECT name, round(ms::numeric, 1) AS ms, round((ms * 1e6 / :rows * CASE WHEN name LIKE '%(1/50)%' THEN 50 WHEN name LIKE '%(1/10)%' THEN 10 ELSE 1 END)::numeric, 0) AS ns, rounds
 FROM bench.median ORDER BY name;
 \echo against the aims, medians of the rounds: what is left of the cost over plain text when storing the result of
 \echo a function that does nothing (or reading as many bytes by one) is taken off, in times of what OpenSSL alone takes (AES-256-GCM and the tag; to read, AES-256-GCM)
@@ -53,16 +60,18 @@ SELECT round,
 	   max(ms) FILTER (WHERE name = 'write plain, processor') AS wp,
 	   max(ms) FILTER (WHERE name = 'write storage, processor') AS ws,
 	   max(ms) FILTER (WHERE name = 'write enctext, processor') AS we,
-	   max(ms) FILTER (WHERE name = 'read plain') AS rp,
-	   max(ms) FILTER (WHERE name = 'read storage') AS rs,
-	   max(ms) FILTER (WHERE name = 'read enctext') AS re,
+	   max(ms) FILTER (WHERE name = 'read plain, processor') AS rp,
+	   max(ms) FILTER (WHERE name = 'read storage, processor') AS rs,
+	   max(ms) FILTER (WHERE name = 'read enctext, processor') AS re,
+	   max(ms) FILTER (WHERE name = 'read plain') AS rp1,
+	   max(ms) FILTER (WHERE name = 'read enctext') AS re1,
 	   max(ms) FILTER (WHERE name = 'read plain, parallel') AS rpp,
 	   max(ms) FILTER (WHERE name = 'read enctext, parallel') AS rep,
 	   max(ms) FILTER (WHERE name = 'bound plain') AS bp,
 	   max(ms) FILTER (WHERE name = 'bound storage') AS bs,
 	   max(ms) FILTER (WHERE name = 'bound enc') AS be,
-	   max(ms) FILTER (WHERE name = 'bare encrypt_with_tag') AS ce,
-	   max(ms) FILTER (WHERE name = 'bare decrypt') AS cd
+	   avg(ms) FILTER (WHERE name = 'bare encrypt_with_tag') AS ce,
+	   avg(ms) FILTER (WHERE name = 'bare decrypt') AS cd
 FROM bench.result GROUP BY round;
 SELECT cost, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ratio)::numeric, 2) AS times_bare,
 	   round(min(ratio)::numeric, 2) AS least, round(max(ratio)::numeric, 2) AS most, aim
@@ -71,11 +80,11 @@ FROM bench.by_round, LATERAL (VALUES
 	(2, 'the same with what storing costs', (we - wp) / ce, NULL),
 	(3, 'bound parameter', (be - greatest(bs, bp)) / ce, 2.25),
 	(4, 'the same with what storing costs', (be - bp) / ce, NULL),
-	(5, 'read and cast to text', (re - greatest(rs, rp)) / cd, 1.3),
+	(5, 'read and cast to text, processor time', (re - greatest(rs, rp)) / cd, 1.3),
 	(6, 'the same with what reading as many bytes costs', (re - rp) / cd, 1.3)) c(n, cost, ratio, aim)
 GROUP BY n, cost, aim ORDER BY n;
 \echo a scan by two processes (one worker) is so many times faster than by one, medians of the rounds:
 SELECT column_type, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ratio)::numeric, 2) AS times_faster
-FROM bench.by_round, LATERAL (VALUES ('enctext', re / rep), ('plain text', rp / rpp)) c(column_type, ratio)
+FROM bench.by_round, LATERAL (VALUES ('enctext', re1 / rep), ('plain text', rp1 / rpp)) c(column_type, ratio)
 GROUP BY column_type ORDER BY column_type;
 SQL
