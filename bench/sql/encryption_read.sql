@@ -1,4 +1,10 @@
 -- The reading half of a round; \set round and rows by the caller.
+-- The first touch of a page by this session is a fault that costs more than its rows.
+SELECT count(length(v)) FROM bench.plain \g /dev/null
+SELECT count(length(v)) FROM bench.storage \g /dev/null
+SELECT count(*) FROM bench.enc WHERE v IS NOT NULL \g /dev/null
+SELECT count(*) FROM bench.secret WHERE v IS NOT NULL \g /dev/null
+SELECT count(length(v)) FROM bench.raw \g /dev/null
 CALL bench.measure(:round, 'read plain', 'SELECT count(length(v)) FROM bench.plain');
 CALL bench.measure(:round, 'read storage', 'SELECT count(length(bench.noop_back(v))) FROM bench.storage');
 CALL bench.measure(:round, 'read enctext', 'SELECT count(length(v::text)) FROM bench.enc');

@@ -5,7 +5,7 @@ FROM bench.median ORDER BY name;
 \echo medians of the rounds, over plain text and what storing costs, in times of what OpenSSL takes that is given
 \echo another key for each value (two of five columns have a tag, the only one has none)
 CREATE VIEW bench.ms AS
-SELECT round, jsonb_object_agg(name, ms) AS ms FROM bench.result GROUP BY round;
+SELECT round, jsonb_object_agg(name, ms) AS ms FROM (SELECT round, name, avg(ms) AS ms FROM bench.result GROUP BY round, name) r GROUP BY round;
 CREATE FUNCTION bench.ms(jsonb, text) RETURNS float8 LANGUAGE sql AS 'SELECT ($1 ->> $2)::float8';
 SELECT cost, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ratio)::numeric, 2) AS times_bare,
 	   round(min(ratio)::numeric, 2) AS least, round(max(ratio)::numeric, 2) AS most, aim

@@ -3,11 +3,6 @@ CREATE EXTENSION IF NOT EXISTS gdpr_ext;
 SELECT gdpr.create_context('pii', '{}');
 SELECT gdpr.grant_context('pii', current_user, 'read');
 SELECT gdpr.grant_context('pii', current_user, 'write');
-CREATE SCHEMA bench;
-CREATE TABLE bench.result (round int, name text, ms float8);
-CREATE VIEW bench.median AS
-SELECT name, percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS ms, count(*) AS rounds
-FROM bench.result GROUP BY name;
 
 CREATE UNLOGGED TABLE bench.source AS
 SELECT i AS id, 'user' || lpad(i::text, 9, '0') || '@example.org' AS v FROM generate_series(1, :persons * 5) i;
