@@ -63,6 +63,8 @@ sub ends_clean
 		$ENV{GDPR_NO_INSTALL} = 1;
 		$ENV{GDPR_DEMO_SIZE} = 100;
 		%ENV = (%ENV, %$settings);
+		# Whoever runs the tests in the background may have INT ignored, and a shell cannot trap what it got so.
+		$SIG{$_} = 'DEFAULT' for qw(INT TERM HUP QUIT);
 		exec 'make', '-C', $tree, $step or die $!;
 	}
 	close $reader;
