@@ -8,7 +8,8 @@
  * (utils/expandeddatum.h) that holds the payload: the column's cast takes it
  * from there, and everything else in the server flattens it first, which seals
  * it.  No tuple, tuplestore, plan, copy or other process ever gets the payload;
- * it lies where the text of the parameter lies, and is cleansed with it.
+ * it lies beside the text of the parameter, and is cleansed when that memory is
+ * freed.
  *
  * Only read-only pointers leave this file, so nobody deletes or moves the
  * object, and it may live in its caller's memory context.
